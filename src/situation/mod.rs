@@ -1,1 +1,16 @@
-//! situation
+//! The vocabulary of an incident and the fold that turns observations into a
+//! situation. Pure data: no clock, no I/O, no terminal, no cloud SDK.
+
+pub mod datum;
+pub mod ecs;
+pub mod elb;
+mod fold;
+pub mod level;
+pub mod log;
+pub mod metric;
+pub mod net;
+pub mod observation;
+
+pub use datum::{Datum, Gap, Known, Reason};
+pub use fold::{Change, GroupState, LbState, Situation, TargetTrack, VpcState};
+pub use observation::{Fact, Identity, Observation, ResolvedTarget, Topic, short};

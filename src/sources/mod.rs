@@ -1,1 +1,159 @@
-//! sources
+//! Outside systems. A source does one thing: it is asked, and it answers with
+//! observations. What it is asked and how it answers is the same for all of
+//! them, so that a replayed file or a drill looks to the console like a cloud.
+
+use crate::situation::{Observation, Topic};
+use crate::text::SafeText;
+use jiff::Timestamp;
+use tokio::sync::mpsc;
+
+#[cfg(feature = "aws")]
+pub mod aws;
+
+/// What the console and `check` ask of a source.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Command {
+    /// Find what this TARGET stands for and observe it. Empty: list what there is.
+    Open(String),
+    /// One of the candidates was picked (ARN of a load balancer).
+    Choose(SafeText),
+    /// Ask these kinds of questions now, however fresh the last answers are.
+    /// When every one was answered or has failed, the source says [`Event::Done`] with `id`.
+    Refresh { id: u64, wants: Vec<Want> },
+    /// What is on screen: kinds that are not watched are polled no more than needed.
+    Watch(Vec<Want>),
+    /// Follow these log groups (and stop following others), from `since` on.
+    Tail { groups: Vec<SafeText>, since: Option<Timestamp> },
+    /// Read credentials anew from their source and try again what failed for want of them.
+    ReloadCredentials,
+}
+
+/// Kinds of questions, coarser than [`Topic`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Want {
+    /// Target health of every group in view.
+    Health,
+    /// Load balancer, listeners, rules, groups, attributes, tags.
+    Config,
+    /// Subnets, security groups, ACLs, routes, interfaces, instances, prefix lists.
+    Network,
+    /// Time series.
+    Metrics,
+    /// Services, tasks and task definitions behind the groups.
+    Ecs,
+    /// Which log groups there are.
+    LogGroups,
+    /// Recent log lines of the followed groups.
+    Logs,
+}
+
+impl Want {
+    /// All kinds.
+    pub const ALL: [Want; 7] =
+        [Want::Health, Want::Config, Want::Network, Want::Metrics, Want::Ecs, Want::LogGroups, Want::Logs];
+
+    /// The kind a topic belongs to; `None` for identity and target.
+    pub fn of(topic: &Topic) -> Option<Want> {
+        Some(match topic {
+            Topic::Identity | Topic::Target => return None,
+            Topic::TargetHealth(_) => Want::Health,
+            Topic::LoadBalancer(_)
+            | Topic::LbAttributes(_)
+            | Topic::Listeners(_)
+            | Topic::Rules(_)
+            | Topic::TargetGroups(_)
+            | Topic::TgAttributes(_)
+            | Topic::Tags(_) => Want::Config,
+            Topic::LbInterfaces(_)
+            | Topic::Subnets(_)
+            | Topic::SecurityGroups(_)
+            | Topic::NetworkAcls(_)
+            | Topic::RouteTables(_)
+            | Topic::Instances(_)
+            | Topic::Interfaces(_)
+            | Topic::PrefixList(_) => Want::Network,
+            Topic::Metrics(_) => Want::Metrics,
+            Topic::EcsServices(_) | Topic::EcsTasks(_) | Topic::TaskDefinition(_) => Want::Ecs,
+            Topic::LogGroups => Want::LogGroups,
+            Topic::Tail(_) => Want::Logs,
+        })
+    }
+}
+
+/// What a source says.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Event {
+    /// Facts, in the order they became known.
+    Observed(Vec<Observation>),
+    /// TARGET fits several things, or none was given: a person must pick.
+    Candidates {
+        /// What was typed; empty when nothing was.
+        asked: SafeText,
+        list: Vec<Candidate>,
+        /// True while more pages are still being read.
+        more: bool,
+    },
+    /// TARGET fits nothing, or cannot be looked up; one line: what was
+    /// searched, in which account and region, and what to do.
+    NoTarget { line: SafeText },
+    /// Every question of this refresh was answered or has failed.
+    Done { id: u64 },
+    /// One finished call to the outside, for the call log.
+    Called(Call),
+}
+
+/// Something TARGET could stand for.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Candidate {
+    pub arn: SafeText,
+    pub name: SafeText,
+    /// `application`, `network`, ...
+    pub kind: SafeText,
+    pub dns_name: SafeText,
+    pub region: SafeText,
+    /// 5xx of the last minutes, when already known; the picker sorts by it.
+    pub errors: Option<f64>,
+}
+
+/// One finished call, as evidence of what was asked.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Call {
+    pub at: Timestamp,
+    /// `elbv2:DescribeTargetHealth`.
+    pub operation: SafeText,
+    pub took_ms: u32,
+    /// Request id of the answer; empty when there was none.
+    pub request_id: SafeText,
+    /// Empty on success, else the reason in one phrase.
+    pub failure: SafeText,
+}
+
+/// A running source: its two ends. Dropping it stops the source.
+pub struct Link {
+    pub commands: mpsc::Sender<Command>,
+    pub events: mpsc::Receiver<Event>,
+}
+
+/// Commands waiting at most; a person cannot type faster than they are taken.
+pub const COMMAND_QUEUE: usize = 64;
+/// Events waiting at most; a source that is ahead of the screen waits.
+pub const EVENT_QUEUE: usize = 256;
+
+/// What the command line and the config file say about observing.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    pub profile: Option<String>,
+    pub region: Option<String>,
+    /// Log groups named by the person, best first.
+    pub log_groups: Vec<String>,
+    /// Log groups named by the config file.
+    pub config_log_groups: Vec<String>,
+    /// How far back metrics and logs are read at first. Default 30 minutes.
+    pub since: Option<jiff::Span>,
+    /// `HOST:PORT:ADDR` overrides for name resolution, as curl's.
+    pub resolve: Vec<String>,
+    /// Mutating operations may be signed. Off by default.
+    pub allow_changes: bool,
+    /// Poll live data. False for `check`, which asks everything once.
+    pub live: bool,
+}
