@@ -150,7 +150,9 @@ impl Situation {
                 false
             }
             (Topic::LoadBalancer(arn), Fact::LoadBalancer(v)) => set(&mut self.lb_mut(arn).lb, v, at, src),
-            (Topic::LbAttributes(arn), Fact::Attributes(v)) => set(&mut self.lb_mut(arn).attributes, v, at, src),
+            (Topic::LbAttributes(arn), Fact::Attributes(v)) => {
+                set(&mut self.lb_mut(arn).attributes, v, at, src)
+            }
             (Topic::Listeners(arn), Fact::Listeners(v)) => set(&mut self.lb_mut(arn).listeners, v, at, src),
             (Topic::Rules(listener), Fact::Rules(v)) => {
                 let lb = self.lb_of_listener(listener);
@@ -171,15 +173,23 @@ impl Situation {
                 self.take_health(tg, v, at, src, changes);
                 false
             }
-            (Topic::LbInterfaces(lb), Fact::Interfaces(v)) => set(&mut self.lb_mut(lb).interfaces, v, at, src),
+            (Topic::LbInterfaces(lb), Fact::Interfaces(v)) => {
+                set(&mut self.lb_mut(lb).interfaces, v, at, src)
+            }
             (Topic::Subnets(vpc), Fact::Subnets(v)) => set(&mut self.vpc_mut(vpc).subnets, v, at, src),
             (Topic::SecurityGroups(vpc), Fact::SecurityGroups(v)) => {
                 set(&mut self.vpc_mut(vpc).security_groups, v, at, src)
             }
-            (Topic::NetworkAcls(vpc), Fact::NetworkAcls(v)) => set(&mut self.vpc_mut(vpc).network_acls, v, at, src),
-            (Topic::RouteTables(vpc), Fact::RouteTables(v)) => set(&mut self.vpc_mut(vpc).route_tables, v, at, src),
+            (Topic::NetworkAcls(vpc), Fact::NetworkAcls(v)) => {
+                set(&mut self.vpc_mut(vpc).network_acls, v, at, src)
+            }
+            (Topic::RouteTables(vpc), Fact::RouteTables(v)) => {
+                set(&mut self.vpc_mut(vpc).route_tables, v, at, src)
+            }
             (Topic::Instances(vpc), Fact::Instances(v)) => set(&mut self.vpc_mut(vpc).instances, v, at, src),
-            (Topic::Interfaces(vpc), Fact::Interfaces(v)) => set(&mut self.vpc_mut(vpc).interfaces, v, at, src),
+            (Topic::Interfaces(vpc), Fact::Interfaces(v)) => {
+                set(&mut self.vpc_mut(vpc).interfaces, v, at, src)
+            }
             (Topic::PrefixList(id), Fact::PrefixList(v)) => {
                 set(self.prefix_lists.entry(id.clone()).or_default(), v, at, src)
             }
@@ -261,7 +271,13 @@ impl Situation {
                         },
                     );
                     if !first_look {
-                        changes.push(Change::Health { group: tg.clone(), target: key, from: None, to: now, at });
+                        changes.push(Change::Health {
+                            group: tg.clone(),
+                            target: key,
+                            from: None,
+                            to: now,
+                            at,
+                        });
                     }
                 }
                 Some(track) => {

@@ -1,0 +1,1 @@
+//! AWS: describe calls in waves, metrics and logs, each answer an observation.
