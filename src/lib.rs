@@ -10,6 +10,7 @@
 
 pub mod console;
 pub mod diagnosis;
+pub mod doctor;
 pub mod journal;
 pub mod procedure;
 pub mod report;
