@@ -1,0 +1,295 @@
+//! Everything the screen depends on.
+
+use super::caps::Caps;
+use super::glyphs::Glyphs;
+use super::keys::Keymap;
+use super::layout::{self, Layout};
+use super::overlay::Overlay;
+use super::panes;
+use super::theme::Theme;
+use crate::situation::Situation;
+use crate::sources::Call;
+use crate::text::SafeText;
+use jiff::Timestamp;
+use std::collections::VecDeque;
+use std::path::PathBuf;
+
+/// One of the panes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum PaneId {
+    Health,
+    Logs,
+    Paths,
+    Timeouts,
+    Diagnosis,
+    Procedure,
+    Timeline,
+    Metrics,
+}
+
+impl PaneId {
+    /// All panes, in the order of Tab.
+    pub const ALL: [PaneId; 8] = [
+        PaneId::Health,
+        PaneId::Logs,
+        PaneId::Paths,
+        PaneId::Timeouts,
+        PaneId::Diagnosis,
+        PaneId::Procedure,
+        PaneId::Timeline,
+        PaneId::Metrics,
+    ];
+}
+
+/// View states of the panes.
+#[derive(Clone, Debug, Default)]
+pub struct Views {
+    pub health: panes::HealthView,
+    pub logs: panes::LogsView,
+    pub paths: panes::PathsView,
+    pub timeouts: panes::TimeoutsView,
+    pub diagnosis: panes::DiagnosisView,
+    pub procedure: panes::ProcedureView,
+    pub timeline: panes::TimelineView,
+    pub metrics: panes::MetricsView,
+}
+
+/// The incident this console works on.
+#[derive(Clone, Debug)]
+pub struct Incident {
+    /// Name shown in the header: the file's name without its suffix.
+    pub name: SafeText,
+    /// Where it is recorded; `None` when it is not.
+    pub path: Option<PathBuf>,
+    /// `user@host` of the person here.
+    pub author: SafeText,
+    /// TARGET as typed; empty for the picker.
+    pub asked: SafeText,
+    /// When this console (or, resumed, the first one) opened it.
+    pub opened: Timestamp,
+    /// When the trouble began, once anything tells it (first unhealthy target
+    /// or first 502 seen, or a note that says so).
+    pub onset: Option<Timestamp>,
+}
+
+/// The picture held still.
+#[derive(Clone, Debug)]
+pub struct Frozen {
+    /// When it was taken.
+    pub at: Timestamp,
+    /// Everything but the log lines, as it was.
+    pub situation: Box<Situation>,
+    /// Serial number of the first log line that came after.
+    pub log_end: u64,
+    /// Entries of the timeline at that moment.
+    pub timeline_len: usize,
+    /// Observations that came since, other than log lines.
+    pub behind: u64,
+}
+
+/// Where a thing written by a person stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Saved {
+    /// On disk.
+    Yes,
+    /// Handed to the journal, not confirmed yet: shown as `saving`.
+    Pending,
+    /// There is no incident file, or it cannot be written just now: shown red.
+    No,
+}
+
+/// What a timeline entry is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum EntryKind {
+    /// The console was opened, or the incident resumed or closed.
+    Session,
+    Health,
+    Config,
+    /// A question is no longer answered.
+    Lost,
+    /// A question is answered again.
+    Found,
+    Step,
+    Note,
+    Mark,
+    Verdict,
+    Action,
+    /// Something was not recorded or not readable.
+    Gap,
+}
+
+/// One line of the timeline.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Entry {
+    /// When it happened (not when it was written).
+    pub at: Timestamp,
+    /// Person or source.
+    pub by: SafeText,
+    pub kind: EntryKind,
+    /// May have several lines.
+    pub text: SafeText,
+    pub saved: Saved,
+    /// Id of its record while `saved` is `Pending`, else 0.
+    pub id: u64,
+}
+
+/// How the incident file is doing.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub enum JournalState {
+    /// Nothing is recorded (no file).
+    #[default]
+    Off,
+    /// All is well.
+    Recording,
+    /// It cannot be written; what waits is kept and tried again.
+    Trouble { line: SafeText, waiting: usize },
+}
+
+/// One check's result as the procedure pane shows it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Finding {
+    pub mark: Mark,
+    pub text: SafeText,
+}
+
+/// How good a thing is; glyph, word and colour follow from it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Mark {
+    Good,
+    Info,
+    Warn,
+    Bad,
+    /// Not known, with the reason in the text.
+    Unknown,
+}
+
+/// Where a step of the procedure stands.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub enum Phase {
+    #[default]
+    NotRun,
+    /// Asking since, at most until.
+    Running {
+        since: Timestamp,
+        until: Timestamp,
+        refresh: u64,
+    },
+    Done {
+        at: Timestamp,
+        took_ms: u64,
+    },
+}
+
+/// A step of the procedure with what it found.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct StepRun {
+    /// The key that runs it, 0 to 9.
+    pub key: u8,
+    pub title: SafeText,
+    pub phase: Phase,
+    pub findings: Vec<Finding>,
+}
+
+/// One line for the person, shown in place of the key bar for a while.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Notice {
+    pub mark: Mark,
+    pub text: SafeText,
+    /// Goes away at this time.
+    pub until: Timestamp,
+}
+
+/// Calls kept for the call log.
+pub const CALLS_KEPT: usize = 1000;
+
+/// The whole console.
+#[derive(Clone, Debug)]
+pub struct State {
+    /// Everything observed, live. Panes read [`State::shown`].
+    pub situation: Situation,
+    /// The time, as the last message told it.
+    pub now: Timestamp,
+    pub incident: Incident,
+    pub caps: Caps,
+    pub theme: Theme,
+    pub glyphs: Glyphs,
+    pub keymap: Keymap,
+    /// Columns and rows.
+    pub size: (u16, u16),
+    pub focus: PaneId,
+    pub zoom: bool,
+    /// Mask account numbers and addresses.
+    pub privacy: bool,
+    pub frozen: Option<Frozen>,
+    pub views: Views,
+    pub overlay: Option<Overlay>,
+    pub notice: Option<Notice>,
+    /// Steps 0 to 9 by key.
+    pub steps: Vec<StepRun>,
+    /// By `at`, oldest first.
+    pub timeline: Vec<Entry>,
+    pub journal: JournalState,
+    /// Newest last.
+    pub calls: VecDeque<Call>,
+    /// Log groups being followed.
+    pub following: Vec<SafeText>,
+    /// The source's last word when it found no target; empty when it did.
+    pub no_target: SafeText,
+}
+
+impl State {
+    /// An empty console: everything is "not asked yet".
+    pub fn new(now: Timestamp, incident: Incident, caps: Caps, keymap: Keymap) -> State {
+        State {
+            situation: Situation::new(),
+            now,
+            incident,
+            caps,
+            theme: Theme::new(caps.depth),
+            glyphs: Glyphs::new(caps.glyphs),
+            keymap,
+            size: (80, 24),
+            focus: PaneId::Health,
+            zoom: false,
+            privacy: false,
+            frozen: None,
+            views: Views::default(),
+            overlay: None,
+            notice: None,
+            steps: Vec::new(),
+            timeline: Vec::new(),
+            journal: JournalState::Off,
+            calls: VecDeque::new(),
+            following: Vec::new(),
+            no_target: SafeText::default(),
+        }
+    }
+
+    /// The facts to show: live, or as they were when the picture was frozen.
+    /// Its `logs` are empty while frozen; read `situation.logs` up to [`State::log_end`].
+    pub fn shown(&self) -> &Situation {
+        self.frozen.as_ref().map_or(&self.situation, |f| &f.situation)
+    }
+
+    /// Log lines with this serial number and later are not shown.
+    pub fn log_end(&self) -> u64 {
+        self.frozen.as_ref().map_or(self.situation.logs.range().end, |f| f.log_end)
+    }
+
+    /// Timeline entries to show.
+    pub fn shown_timeline(&self) -> &[Entry] {
+        let end =
+            self.frozen.as_ref().map_or(self.timeline.len(), |f| f.timeline_len.min(self.timeline.len()));
+        &self.timeline[..end]
+    }
+
+    /// The time that ages are counted from: now, or the moment of the freeze.
+    pub fn shown_now(&self) -> Timestamp {
+        self.frozen.as_ref().map_or(self.now, |f| f.at)
+    }
+
+    /// Where everything goes on the present screen.
+    pub fn layout(&self) -> Layout {
+        layout::compute(self.size, self.focus, self.zoom)
+    }
+}
