@@ -8,6 +8,8 @@
 #![forbid(unsafe_code)]
 #![cfg_attr(not(test), warn(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stderr))]
 
+pub mod cli;
+pub mod config;
 pub mod console;
 pub mod diagnosis;
 pub mod doctor;

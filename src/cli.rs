@@ -1,0 +1,450 @@
+//! The command line: what can be typed, and what it means. Parsing is pure; it
+//! reads no environment and no file, so that every mistake can be a test.
+
+mod error;
+mod target;
+
+pub use error::Stop;
+pub use target::Target;
+
+use crate::config::{Color, Config, Redact, Sync, Theme, is_log_group};
+use crate::procedure::Lang;
+use crate::sources::Options;
+use clap::{Args, CommandFactory, Parser, Subcommand};
+use std::ffi::OsString;
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// What the exit code of `badgate check` says.
+const EXIT_CODES: &str = "Exit codes:
+  0  nothing confirmed or likely
+  1  a cause is confirmed or likely
+  2  the command line or the config file is wrong
+  3  too little could be observed to say";
+
+/// The terminal console for 502 Bad Gateway: which hop is broken, why, and what to do.
+#[derive(Parser, Debug)]
+#[command(name = "badgate", version, disable_help_subcommand = true, max_term_width = 100)]
+#[command(after_help = "'badgate open' without TARGET lists what the credentials can see.")]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand, Debug)]
+enum Command {
+    /// Open the console on a load balancer
+    Open(OpenArgs),
+    /// Run the whole procedure once, without a screen
+    #[command(after_help = EXIT_CODES)]
+    Check(CheckArgs),
+    /// Append a note to an incident file
+    Note(Note),
+    /// Write an incident file out as a postmortem
+    Export(Export),
+    /// Print the completion script of a shell
+    Completions {
+        /// The shell
+        #[arg(value_enum)]
+        shell: clap_complete::Shell,
+    },
+    /// Print the man page
+    Man,
+}
+
+#[derive(Args, Debug)]
+struct OpenArgs {
+    /// Name, ARN or DNS name of a load balancer, ARN of a target group, URL or host name
+    target: Option<Target>,
+    /// Incident file to begin or to go on with [default: a new one in the incident folder]
+    #[arg(long, value_name = "FILE")]
+    incident: Option<PathBuf>,
+    #[command(flatten)]
+    observe: ObserveArgs,
+    #[command(flatten)]
+    screen: Screen,
+}
+
+#[derive(Args, Debug)]
+struct CheckArgs {
+    /// Name, ARN or DNS name of a load balancer, ARN of a target group, URL or host name
+    target: Target,
+    /// Print JSON (schema badgate.check/1) instead of text
+    #[arg(long)]
+    json: bool,
+    /// Also record what is observed in this incident file
+    #[arg(long, value_name = "FILE")]
+    incident: Option<PathBuf>,
+    #[command(flatten)]
+    observe: ObserveArgs,
+}
+
+#[derive(Args, Debug)]
+struct ObserveArgs {
+    /// AWS profile [default: AWS_PROFILE]
+    #[arg(long, value_name = "NAME", value_parser = profile)]
+    profile: Vec<String>,
+    /// AWS region [default: AWS_REGION, then the profile's]
+    #[arg(long, value_name = "NAME", value_parser = region)]
+    region: Vec<String>,
+    /// Log group to follow; may be repeated
+    #[arg(long, value_name = "NAME", value_parser = log_group)]
+    log_group: Vec<String>,
+    /// Local log file to follow; may be repeated
+    #[arg(long, value_name = "FILE")]
+    log_file: Vec<PathBuf>,
+    /// How far back logs and metrics are read at first
+    #[arg(long, value_name = "DURATION", default_value = "30m", value_parser = since)]
+    since: Duration,
+    /// Use this address for a host and port, as curl does; may be repeated
+    #[arg(long, value_name = "HOST:PORT:ADDR")]
+    resolve: Vec<Resolve>,
+    /// Send nothing to the target itself: ask the cloud's API only
+    #[arg(long)]
+    no_probe: bool,
+    /// How long one call may take
+    #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = timeout)]
+    timeout: Duration,
+    /// Let actions change the cloud; without it badgate only reads
+    #[arg(long)]
+    allow_changes: bool,
+    /// Language of the procedure: en, ja [default: LC_ALL, LC_MESSAGES, LANG]
+    #[arg(long, value_name = "LANG", value_parser = lang)]
+    lang: Option<Lang>,
+    /// Config file [default: $XDG_CONFIG_HOME/badgate/config.toml]
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+}
+
+/// How the screen is drawn. `None` leaves it to the config file.
+#[derive(Args, Clone, Debug, Default, PartialEq, Eq)]
+pub struct Screen {
+    /// How many colours are used [default: what the terminal is known to show]
+    #[arg(long, value_enum)]
+    pub color: Option<Color>,
+    /// Palette
+    #[arg(long, value_enum)]
+    pub theme: Option<Theme>,
+    /// Synchronized output
+    #[arg(long, value_enum)]
+    pub sync: Option<Sync>,
+    /// Only ASCII glyphs
+    #[arg(long)]
+    pub ascii: bool,
+}
+
+/// How and what to observe, checked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Observe {
+    pub profile: Option<String>,
+    pub region: Option<String>,
+    pub log_groups: Vec<String>,
+    pub log_files: Vec<PathBuf>,
+    pub since: Duration,
+    pub resolve: Vec<Resolve>,
+    pub no_probe: bool,
+    /// Deadline of one call.
+    pub timeout: Duration,
+    pub allow_changes: bool,
+    pub lang: Option<Lang>,
+    pub config: Option<PathBuf>,
+}
+
+impl Observe {
+    /// What the sources are told. `live` is true for the console.
+    pub fn options(&self, target: Option<&Target>, config: &Config, live: bool) -> Options {
+        let names = target.map(Target::names).unwrap_or_default();
+        Options {
+            profile: self.profile.clone(),
+            region: self.region.clone(),
+            log_groups: self.log_groups.clone(),
+            config_log_groups: config.log_groups_for(&names),
+            since: Some(jiff::Span::new().seconds(i64::try_from(self.since.as_secs()).unwrap_or(1800))),
+            resolve: self.resolve.iter().map(ToString::to_string).collect(),
+            allow_changes: self.allow_changes,
+            live,
+        }
+    }
+}
+
+/// `badgate open`, checked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Open {
+    /// `None`: the picker.
+    pub target: Option<Target>,
+    pub incident: Option<PathBuf>,
+    pub observe: Observe,
+    pub screen: Screen,
+}
+
+/// `badgate check`, checked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Check {
+    pub target: Target,
+    pub json: bool,
+    pub incident: Option<PathBuf>,
+    pub observe: Observe,
+}
+
+/// `badgate note`.
+#[derive(Args, Clone, Debug, PartialEq, Eq)]
+pub struct Note {
+    /// The incident file
+    pub file: PathBuf,
+    /// The note; '-' alone reads it from standard input
+    #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true)]
+    pub text: Vec<String>,
+}
+
+impl Note {
+    /// The words as one text; `None` when standard input holds it.
+    pub fn words(&self) -> Option<String> {
+        (self.text != ["-"]).then(|| self.text.join(" "))
+    }
+}
+
+/// `badgate export`.
+#[derive(Args, Clone, Debug, PartialEq, Eq)]
+pub struct Export {
+    /// The incident file
+    pub file: PathBuf,
+    /// What to write, separated by commas
+    #[arg(long, value_enum, value_delimiter = ',', default_value = "md")]
+    pub format: Vec<Format>,
+    /// What is taken out [default: default, or as the config file says]
+    #[arg(long, value_enum)]
+    pub redact: Option<Redact>,
+    /// Where to: a file for one format, a folder for several, '-' for standard output
+    /// [default: standard output for one, beside FILE for several]
+    #[arg(long, short, value_name = "PATH")]
+    pub output: Option<PathBuf>,
+    /// Config file [default: $XDG_CONFIG_HOME/badgate/config.toml]
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+}
+
+/// A form an incident file can be exported in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Format {
+    /// Markdown: a postmortem with its facts filled in.
+    Md,
+    Json,
+    Csv,
+}
+
+/// `HOST:PORT:ADDR[,ADDR]`, as curl's `--resolve`; an IPv6 address may stand in brackets.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Resolve {
+    /// Lower case.
+    pub host: String,
+    pub port: u16,
+    pub addresses: Vec<IpAddr>,
+}
+
+impl std::str::FromStr for Resolve {
+    type Err = String;
+
+    fn from_str(s: &str) -> Result<Self, String> {
+        let form = || "is not HOST:PORT:ADDR, as in shop.example.com:443:203.0.113.9".to_owned();
+        let mut parts = s.splitn(3, ':');
+        let (Some(host), Some(port), Some(list)) = (parts.next(), parts.next(), parts.next()) else {
+            return Err(form());
+        };
+        if host.is_empty() || list.is_empty() {
+            return Err(form());
+        }
+        let port = match port.parse::<u16>() {
+            Ok(p) if p > 0 => p,
+            _ => return Err(format!("has the port '{port}'; ports are 1 to 65535")),
+        };
+        let addresses = list
+            .split(',')
+            .map(|a| {
+                let bare = a.strip_prefix('[').and_then(|a| a.strip_suffix(']')).unwrap_or(a);
+                bare.parse().map_err(|_| format!("has the address '{a}', which is neither IPv4 nor IPv6"))
+            })
+            .collect::<Result<_, _>>()?;
+        Ok(Resolve { host: host.to_ascii_lowercase(), port, addresses })
+    }
+}
+
+impl std::fmt::Display for Resolve {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let list: Vec<String> = self.addresses.iter().map(ToString::to_string).collect();
+        write!(f, "{}:{}:{}", self.host, self.port, list.join(","))
+    }
+}
+
+/// What the command line asks for, checked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Invocation {
+    Open(Box<Open>),
+    Check(Box<Check>),
+    Note(Note),
+    Export(Export),
+    Completions(clap_complete::Shell),
+    Man,
+}
+
+/// Reads a command line, program name first.
+pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Invocation, Stop> {
+    let args: Vec<OsString> = args.into_iter().collect();
+    let cli = Cli::try_parse_from(&args).map_err(|e| {
+        let names = Cli::command();
+        let typed = args.get(1).and_then(|a| a.to_str());
+        let known = typed.filter(|t| names.get_subcommands().any(|s| s.get_name() == *t));
+        error::explain(&e, known)
+    })?;
+    Ok(match cli.command {
+        Command::Open(a) => Invocation::Open(Box::new(Open {
+            target: a.target,
+            incident: a.incident,
+            observe: checked(a.observe)?,
+            screen: a.screen,
+        })),
+        Command::Check(a) => Invocation::Check(Box::new(Check {
+            target: a.target,
+            json: a.json,
+            incident: a.incident,
+            observe: checked(a.observe)?,
+        })),
+        Command::Note(n) => Invocation::Note(n),
+        Command::Export(mut e) => {
+            let mut seen = Vec::new();
+            e.format.retain(|f| {
+                !seen.contains(f) && {
+                    seen.push(*f);
+                    true
+                }
+            });
+            Invocation::Export(e)
+        }
+        Command::Completions { shell } => Invocation::Completions(shell),
+        Command::Man => Invocation::Man,
+    })
+}
+
+fn checked(a: ObserveArgs) -> Result<Observe, Stop> {
+    Ok(Observe {
+        profile: only_one("--profile", a.profile)?,
+        region: only_one("--region", a.region)?,
+        log_groups: a.log_group,
+        log_files: a.log_file,
+        since: a.since,
+        resolve: a.resolve,
+        no_probe: a.no_probe,
+        timeout: a.timeout,
+        allow_changes: a.allow_changes,
+        lang: a.lang,
+        config: a.config,
+    })
+}
+
+/// The same value twice is no contradiction; two values wait for a version that can hold them.
+fn only_one(option: &str, mut values: Vec<String>) -> Result<Option<String>, Stop> {
+    values.dedup();
+    match values.as_slice() {
+        [] | [_] => Ok(values.pop()),
+        [first, second, ..] => Err(Stop::usage(format!(
+            "{option} was given as '{first}' and '{second}'; this version observes one at a time: run one badgate for each"
+        ))),
+    }
+}
+
+/// The completion script of a shell.
+pub fn completions(shell: clap_complete::Shell) -> Vec<u8> {
+    let mut out = Vec::new();
+    clap_complete::generate(shell, &mut Cli::command(), "badgate", &mut out);
+    out
+}
+
+/// The man page, in roff: the program's page, then a section for each command.
+pub fn man() -> std::io::Result<Vec<u8>> {
+    let mut out = Vec::new();
+    let mut command = Cli::command();
+    command.build();
+    let page = clap_mangen::Man::new(command.clone());
+    page.render_title(&mut out)?;
+    page.render_name_section(&mut out)?;
+    page.render_synopsis_section(&mut out)?;
+    page.render_description_section(&mut out)?;
+    for sub in command.get_subcommands() {
+        let name = sub.get_name().to_uppercase();
+        out.extend_from_slice(format!(".SH \"COMMAND {name}\"\n").as_bytes());
+        if let Some(about) = sub.get_about() {
+            out.extend_from_slice(format!("{about}\n.PP\n").as_bytes());
+        }
+        // The sections of a page of its own, one level down.
+        let page = clap_mangen::Man::new(sub.clone());
+        let mut sections = Vec::new();
+        page.render_synopsis_section(&mut sections)?;
+        page.render_options_section(&mut sections)?;
+        out.extend_from_slice(String::from_utf8_lossy(&sections).replace(".SH ", ".SS ").as_bytes());
+    }
+    out.extend_from_slice(b".SH \"EXIT STATUS\"\nOf \\fBbadgate check\\fR:\n");
+    for line in EXIT_CODES.lines().skip(1) {
+        if let Some((code, what)) = line.trim().split_once("  ") {
+            out.extend_from_slice(format!(".TP\n\\fB{code}\\fR\n{what}\n").as_bytes());
+        }
+    }
+    page.render_version_section(&mut out)?;
+    Ok(out)
+}
+
+fn profile(s: &str) -> Result<String, String> {
+    match s.trim() {
+        "" => Err("is empty; name a profile of the AWS config".into()),
+        t if t.chars().any(char::is_control) => Err("holds a control character".into()),
+        t => Ok(t.to_owned()),
+    }
+}
+
+fn region(s: &str) -> Result<String, String> {
+    let ok = s.len() <= 32
+        && s.contains('-')
+        && s.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
+    if ok { Ok(s.to_owned()) } else { Err("is no region; regions look like ap-northeast-1".into()) }
+}
+
+fn log_group(s: &str) -> Result<String, String> {
+    if is_log_group(s) {
+        Ok(s.to_owned())
+    } else {
+        Err("is no log group name: letters, digits and _ - / . # only, at most 512".into())
+    }
+}
+
+fn lang(s: &str) -> Result<Lang, String> {
+    Lang::of_locale(s).ok_or_else(|| {
+        let known: Vec<&str> = Lang::ALL.iter().map(|l| l.tag()).collect();
+        format!("is a language the procedure is not written in; known: {}", known.join(", "))
+    })
+}
+
+fn since(s: &str) -> Result<Duration, String> {
+    // CloudWatch keeps one-minute points for 15 days.
+    duration(s, Duration::from_secs(60), Duration::from_secs(15 * 86_400), "1m and 15d")
+}
+
+fn timeout(s: &str) -> Result<Duration, String> {
+    duration(s, Duration::from_secs(1), Duration::from_secs(300), "1s and 5m")
+}
+
+fn duration(s: &str, least: Duration, most: Duration, bounds: &str) -> Result<Duration, String> {
+    let text = s.trim();
+    let days = jiff::SpanRelativeTo::days_are_24_hours();
+    let read = text.parse::<jiff::Span>().ok().and_then(|span| span.to_duration(days).ok());
+    let Some(d) = read else {
+        let bare = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+        let hint = if bare { format!("; did you mean '{text}m'?") } else { String::new() };
+        return Err(format!("is no duration; write it like 30s, 15m or 2h30m{hint}"));
+    };
+    match Duration::try_from(d) {
+        Ok(d) if d >= least && d <= most => Ok(d),
+        _ => Err(format!("must be between {bounds}")),
+    }
+}
+
+#[cfg(test)]
+mod tests;
