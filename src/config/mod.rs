@@ -220,6 +220,11 @@ impl Config {
         Ok(config)
     }
 
+    /// Keys by the id of what they do, in the form the binding table takes.
+    pub fn remap(&self) -> BTreeMap<String, Vec<String>> {
+        self.keys.iter().map(|(id, keys)| (id.clone(), keys.list().to_vec())).collect()
+    }
+
     fn every_log_group(&self) -> impl Iterator<Item = &str> {
         self.log_groups.iter().chain(self.target.iter().flat_map(|t| &t.log_groups)).map(String::as_str)
     }

@@ -44,7 +44,7 @@ label = "PROD"
     assert_eq!(c.poll.health, Duration::from_secs(10));
     assert_eq!(c.poll.metrics, Duration::from_secs(60));
     assert_eq!(c.poll.config, Poll::default().config, "what is not named keeps its default");
-    assert_eq!(c.keys["note"].list(), ["N"]);
+    assert_eq!(c.remap()["note"], ["N"]);
     assert_eq!(c.keys["quit"].list(), ["q", "x"]);
     assert_eq!(c.profile["prod"], ProfileStyle { tint: Some(Tint::Red), label: "PROD".into() });
     assert_eq!(c.log_groups_for(&["shop-alb"]), ["/ecs/shop", "/app/shop"]);
