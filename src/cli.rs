@@ -9,7 +9,7 @@ pub use target::Target;
 
 use crate::config::{Color, Config, Redact, Sync, Theme, is_log_group};
 use crate::procedure::Lang;
-use crate::sources::Options;
+use crate::sources::{Every, Options};
 use clap::{Args, CommandFactory, Parser, Subcommand};
 use std::ffi::OsString;
 use std::net::IpAddr;
@@ -164,6 +164,13 @@ impl Observe {
             resolve: self.resolve.iter().map(ToString::to_string).collect(),
             allow_changes: self.allow_changes,
             live,
+            call_timeout: Some(self.timeout),
+            every: Every {
+                health: config.poll.health,
+                metrics: config.poll.metrics,
+                config: config.poll.config,
+                logs: config.poll.logs,
+            },
         }
     }
 }

@@ -5,6 +5,7 @@
 use crate::situation::{Observation, Topic};
 use crate::text::SafeText;
 use jiff::Timestamp;
+use std::time::Duration;
 use tokio::sync::mpsc;
 
 #[cfg(feature = "aws")]
@@ -156,4 +157,30 @@ pub struct Options {
     pub allow_changes: bool,
     /// Poll live data. False for `check`, which asks everything once.
     pub live: bool,
+    /// Deadline of one call; `None` leaves it to the source.
+    pub call_timeout: Option<Duration>,
+    /// How often is asked again.
+    pub every: Every,
+}
+
+/// How often each kind of question is asked again while it is watched. A
+/// source stretches these to keep within an API's limits, never shortens them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Every {
+    pub health: Duration,
+    pub metrics: Duration,
+    pub config: Duration,
+    /// Between polls of a log that cannot be followed live.
+    pub logs: Duration,
+}
+
+impl Default for Every {
+    fn default() -> Self {
+        Every {
+            health: Duration::from_secs(5),
+            metrics: Duration::from_secs(30),
+            config: Duration::from_secs(60),
+            logs: Duration::from_secs(3),
+        }
+    }
 }
