@@ -1,1 +1,23 @@
 //! AWS: describe calls in waves, metrics and logs, each answer an observation.
+//!
+//! [`Aws::call`] is the only way a question leaves: it keeps the budget shared
+//! by all panes, sets deadlines and says in one [`crate::situation::Reason`]
+//! what went wrong. Below it, in every client, the `guard` refuses to sign what is not a
+//! read of [`operations::ALL`].
+
+pub mod client;
+mod error;
+mod guard;
+pub mod limiter;
+pub mod operations;
+mod whole;
+
+pub use client::{Aws, Clients};
+pub use operations::iam_policy;
+
+/// A number in `[0, 1)` to spread what would otherwise happen at once.
+pub(crate) fn jitter() -> f64 {
+    use std::hash::{BuildHasher, RandomState};
+    // Each RandomState has keys of its own; no dependency and no global state.
+    (RandomState::new().hash_one(0u8) >> 11) as f64 / (1u64 << 53) as f64
+}

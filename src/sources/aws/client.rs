@@ -1,0 +1,313 @@
+//! The clients of all services over one HTTP client and one credentials
+//! cache, and [`Aws::call`], the way every question is asked.
+
+use super::error;
+use super::guard::Guard;
+use super::limiter::Limiter;
+use super::operations::Operation;
+use crate::situation::Reason;
+use crate::sources::{Call, Options};
+use crate::text::SafeText;
+use aws_config::identity::IdentityCache;
+use aws_config::retry::RetryConfig;
+use aws_config::stalled_stream_protection::StalledStreamProtectionConfig;
+use aws_config::timeout::TimeoutConfig;
+use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_credential_types::provider::ProvideCredentials;
+use aws_smithy_http_client::proxy::ProxyConfig;
+use aws_smithy_http_client::tls::{self, TlsContext, TrustStore};
+use aws_smithy_http_client::{Builder as HttpBuilder, Connector};
+use aws_smithy_runtime_api::client::http::SharedHttpClient;
+use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
+use aws_smithy_runtime_api::client::result::SdkError;
+use aws_smithy_types::error::metadata::ProvideErrorMetadata;
+use jiff::Timestamp;
+use std::error::Error;
+use std::future::Future;
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+use tokio::sync::mpsc;
+use tokio::time::{Instant, sleep, timeout};
+
+/// Until a connection stands.
+const CONNECT: Duration = Duration::from_secs(3);
+/// From the request's last byte to the answer's first.
+const READ: Duration = Duration::from_secs(8);
+/// One attempt with its body. It ends inside the SDK, so that it is noted as a call.
+const ATTEMPT: Duration = Duration::from_secs(10);
+/// All of one operation inside the SDK, credentials included.
+const OPERATION: Duration = Duration::from_secs(14);
+/// Behind all of the SDK's own limits: nothing waits longer.
+const DEADLINE: Duration = Duration::from_secs(15);
+/// Loading configuration: profiles, and the instance's own region at worst.
+const LOAD: Duration = Duration::from_secs(10);
+/// Credentials are renewed this long before they end.
+const RENEW_BEFORE: Duration = Duration::from_secs(5 * 60);
+
+/// The clients. All share connections and credentials.
+#[derive(Debug)]
+pub struct Clients {
+    pub elb: aws_sdk_elasticloadbalancingv2::Client,
+    pub ec2: aws_sdk_ec2::Client,
+    pub ecs: aws_sdk_ecs::Client,
+    pub cloudwatch: aws_sdk_cloudwatch::Client,
+    pub logs: aws_sdk_cloudwatchlogs::Client,
+    pub sts: aws_sdk_sts::Client,
+    sdk: SdkConfig,
+    region: SafeText,
+}
+
+/// A handle on one account and region. Cheap to clone; clones share the
+/// budget, the pauses and, after [`Aws::reload`], the new credentials.
+#[derive(Clone, Debug)]
+pub struct Aws {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    options: Options,
+    calls: mpsc::Sender<Call>,
+    limiter: Limiter,
+    clients: RwLock<Arc<Clients>>,
+}
+
+impl Aws {
+    /// Reads configuration from options, environment and profile files; the
+    /// finished calls are noted on `calls`. Takes as long as the region takes
+    /// to find (a second or two where an instance must be asked for its own),
+    /// so it belongs in a task.
+    pub async fn load(options: Options, calls: mpsc::Sender<Call>) -> Result<Self, Reason> {
+        let clients = Clients::load(&options, &calls).await?;
+        let clients = RwLock::new(Arc::new(clients));
+        Ok(Self { shared: Arc::new(Shared { options, calls, limiter: Limiter::new(), clients }) })
+    }
+
+    /// Reads configuration and credentials anew, for every clone of this handle.
+    pub async fn reload(&self) -> Result<(), Reason> {
+        let fresh = Clients::load(&self.shared.options, &self.shared.calls).await?;
+        *self.shared.clients.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(fresh);
+        Ok(())
+    }
+
+    /// The clients as of now. Ask for them anew for each call: credentials may
+    /// have been reloaded in between.
+    pub fn clients(&self) -> Arc<Clients> {
+        self.shared.clients.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The options this handle was made with.
+    pub fn options(&self) -> &Options {
+        &self.shared.options
+    }
+
+    /// The region asked; never empty.
+    pub fn region(&self) -> SafeText {
+        self.clients().region.clone()
+    }
+
+    /// The budgets, for those who show or plan with them.
+    pub fn limiter(&self) -> &Limiter {
+        &self.shared.limiter
+    }
+
+    /// When the present credentials end; `None` when they do not say or
+    /// cannot be had.
+    pub async fn expiry(&self) -> Option<Timestamp> {
+        let clients = self.clients();
+        let provider = clients.sdk.credentials_provider()?;
+        let held = timeout(CONNECT, provider.provide_credentials()).await.ok()?.ok()?;
+        Timestamp::try_from(held.expiry()?).ok()
+    }
+
+    /// Asks once: waits for a token of the operation's family, sends, and maps
+    /// what went wrong. One more try follows a failure that a second try tends
+    /// to heal (a reset connection, a 5xx, an answer cut short).
+    ///
+    /// While the family is backing off the answer is
+    /// [`Reason::Throttled`] at once and nothing is sent: come back at `until`.
+    /// Never takes longer than about 20 s plus the wait for a token.
+    pub async fn call<T, E, F, Fut>(&self, op: &'static Operation, ask: F) -> Result<T, Reason>
+    where
+        F: Fn(Arc<Clients>) -> Fut,
+        Fut: Future<Output = Result<T, SdkError<E, HttpResponse>>>,
+        E: ProvideErrorMetadata + Error + Send + Sync + 'static,
+    {
+        let mut again = true;
+        loop {
+            let permit = self
+                .shared
+                .limiter
+                .admit(op.family, op.urgent)
+                .await
+                .map_err(|until| Reason::Throttled { until })?;
+            let start = Instant::now();
+            let answer = timeout(DEADLINE, ask(self.clients())).await;
+            drop(permit);
+            let took = start.elapsed();
+            let failure = match answer {
+                Ok(Ok(value)) => {
+                    self.shared.limiter.answered(op.family);
+                    return Ok(value);
+                }
+                Ok(Err(e)) => error::read(op, &e, took, Timestamp::now()),
+                Err(_) => {
+                    let after_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
+                    return Err(Reason::TimedOut { after_ms });
+                }
+            };
+            if let Some(retry_after) = failure.throttled {
+                let until = self.shared.limiter.throttled(op.family, retry_after);
+                return Err(Reason::Throttled { until });
+            }
+            // A second long wait is not worth it: the next poll asks again.
+            if !(failure.transient && again && took < READ) {
+                return Err(failure.reason);
+            }
+            again = false;
+            sleep(Duration::from_millis(50).mul_f64(1.0 + 3.0 * super::jitter())).await;
+        }
+    }
+}
+
+impl Clients {
+    async fn load(options: &Options, calls: &mpsc::Sender<Call>) -> Result<Self, Reason> {
+        let timeouts = TimeoutConfig::builder()
+            .connect_timeout(CONNECT)
+            .read_timeout(READ)
+            .operation_attempt_timeout(ATTEMPT)
+            .operation_timeout(OPERATION)
+            .build();
+        let mut loader = aws_config::defaults(BehaviorVersion::v2026_01_12())
+            .http_client(http_client()?)
+            .timeout_config(timeouts)
+            // Retries and back-off are ours (`Aws::call`): shared by all panes, and shown.
+            .retry_config(RetryConfig::disabled())
+            .identity_cache(IdentityCache::lazy().buffer_time(RENEW_BEFORE).load_timeout(READ).build())
+            // Whole bodies fall under the attempt's limit; a live tail may well be silent.
+            .stalled_stream_protection(StalledStreamProtectionConfig::disabled());
+        if let Some(profile) = &options.profile {
+            loader = loader.profile_name(profile);
+        }
+        if let Some(region) = &options.region {
+            loader = loader.region(Region::new(region.clone()));
+        }
+        let sdk = timeout(LOAD, loader.load()).await.map_err(|_| Reason::TimedOut {
+            after_ms: u64::try_from(LOAD.as_millis()).unwrap_or(u64::MAX),
+        })?;
+        let Some(region) = sdk.region().map(|r| r.as_ref().to_string()) else {
+            return Err(Reason::Credentials { detail: no_region(options).into() });
+        };
+        if !is_region(&region) {
+            let detail = format!("{region} is not a region: give one like eu-west-1 with --region");
+            return Err(Reason::Credentials { detail: SafeText::capped(detail, 200) });
+        }
+        let guard = || Guard::new(options.allow_changes, calls.clone());
+        Ok(Self {
+            elb: aws_sdk_elasticloadbalancingv2::Client::from_conf(
+                aws_sdk_elasticloadbalancingv2::config::Builder::from(&sdk).interceptor(guard()).build(),
+            ),
+            ec2: aws_sdk_ec2::Client::from_conf(
+                aws_sdk_ec2::config::Builder::from(&sdk).interceptor(guard()).build(),
+            ),
+            ecs: aws_sdk_ecs::Client::from_conf(
+                aws_sdk_ecs::config::Builder::from(&sdk).interceptor(guard()).build(),
+            ),
+            cloudwatch: aws_sdk_cloudwatch::Client::from_conf(
+                aws_sdk_cloudwatch::config::Builder::from(&sdk).interceptor(guard()).build(),
+            ),
+            logs: aws_sdk_cloudwatchlogs::Client::from_conf(
+                aws_sdk_cloudwatchlogs::config::Builder::from(&sdk).interceptor(guard()).build(),
+            ),
+            sts: aws_sdk_sts::Client::from_conf(
+                aws_sdk_sts::config::Builder::from(&sdk).interceptor(guard()).build(),
+            ),
+            region: region.into(),
+            sdk,
+        })
+    }
+}
+
+fn no_region(options: &Options) -> String {
+    match &options.profile {
+        Some(p) => {
+            format!("no region: profile {p} names none (or does not exist); give --region or AWS_REGION")
+        }
+        None => "no region: give --region, AWS_REGION or a profile that names one".into(),
+    }
+}
+
+/// A region name ends up in host names: nothing but its own alphabet.
+fn is_region(s: &str) -> bool {
+    (3..=40).contains(&s.len())
+        && s.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+}
+
+/// One HTTP client: proxies from the environment (a bastion often has no other
+/// way out), the system's certificates, and those of `AWS_CA_BUNDLE`.
+fn http_client() -> Result<SharedHttpClient, Reason> {
+    let mut store = TrustStore::empty().with_native_roots(true);
+    if let Some(path) = std::env::var_os("AWS_CA_BUNDLE").filter(|p| !p.is_empty())
+        && let Ok(pem) = std::fs::read(&path)
+        && is_pem(&pem)
+    {
+        store = store.with_pem_certificate(pem);
+    }
+    let context = TlsContext::builder()
+        .with_trust_store(store)
+        .build()
+        .map_err(|e| Reason::Failed { code: "TLS".into(), detail: SafeText::capped(e.to_string(), 200) })?;
+    Ok(HttpBuilder::new().build_with_connector_fn(move |settings, components| {
+        let mut connector = Connector::builder().proxy_config(ProxyConfig::from_env());
+        connector.set_connector_settings(settings.cloned());
+        connector.set_sleep_impl(components.and_then(|c| c.sleep_impl()));
+        connector
+            .tls_provider(tls::Provider::Rustls(tls::rustls_provider::CryptoMode::AwsLc))
+            .tls_context(context.clone())
+            .build()
+    }))
+}
+
+/// Is every certificate of this bundle base64 of one DER sequence? The TLS
+/// library would panic on one that is not.
+fn is_pem(bytes: &[u8]) -> bool {
+    use base64::Engine;
+    let Ok(text) = std::str::from_utf8(bytes) else { return false };
+    let mut blocks = text.split("-----BEGIN CERTIFICATE-----").skip(1).peekable();
+    blocks.peek().is_some()
+        && blocks.all(|block| {
+            let Some((body, _)) = block.split_once("-----END CERTIFICATE-----") else { return false };
+            let body: String = body.split_ascii_whitespace().collect();
+            base64::engine::general_purpose::STANDARD
+                .decode(body)
+                .is_ok_and(|der| matches!(der[..], [0x30, 0x82, hi, lo, ..] if der.len() == 4 + usize::from(hi) * 256 + usize::from(lo)))
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn region_names_are_checked() {
+        for good in ["us-east-1", "ap-northeast-1", "us-gov-west-1", "eusc-de-east-1"] {
+            assert!(is_region(good), "{good}");
+        }
+        for bad in ["", "us", "us-east-1.evil.example", "US-EAST-1", "a/b", "tokyo 1"] {
+            assert!(!is_region(bad), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_damaged_certificate_bundle_is_left_out() {
+        let good = "x\n-----BEGIN CERTIFICATE-----\nMIIBAA==\n-----END CERTIFICATE-----\n";
+        assert!(!is_pem(good.as_bytes()), "the length inside must agree");
+        let der = [&[0x30, 0x82, 1, 0][..], &[0; 256]].concat();
+        let body = base64::Engine::encode(&base64::engine::general_purpose::STANDARD, der);
+        let good = format!("-----BEGIN CERTIFICATE-----\n{body}\n-----END CERTIFICATE-----\n");
+        assert!(is_pem(good.as_bytes()));
+        for bad in ["", "hello", "-----BEGIN CERTIFICATE-----\n!!\n-----END CERTIFICATE-----", &good[..60]] {
+            assert!(!is_pem(bad.as_bytes()), "{bad}");
+        }
+    }
+}

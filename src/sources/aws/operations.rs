@@ -1,0 +1,248 @@
+//! Every operation this program may sign: one table for the allow-list of the
+//! [guard](super::guard), the IAM policy, the names in errors and the rate
+//! limiter. What is not here is not signed, whatever the code above asks for.
+
+use serde_json::{Value, json};
+
+/// Operations that share one request budget at AWS.
+/// Sources: "Elastic Load Balancing API throttling", "Amazon EC2 request
+/// throttling", "CloudWatch service quotas", "CloudWatch Logs quotas",
+/// "Amazon ECS request throttling".
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Family {
+    Sts,
+    /// ELBv2 `Describe*`: bucket 40, refill 10 a second per account and region.
+    Elb,
+    /// EC2 `Describe*` with filters: bucket 100, refill 20 a second.
+    Ec2,
+    /// ECS reads: bucket 50 and more, refill 20 a second.
+    Ecs,
+    /// `GetMetricData`: 50 a second.
+    Metrics,
+    /// `DescribeLogGroups` and the like: 5 a second.
+    LogLists,
+    /// `FilterLogEvents`: 5 a second.
+    LogEvents,
+    /// `StartLiveTail`: a few sessions at a time.
+    LogTail,
+}
+
+impl Family {
+    /// All families, in the order of their discriminants.
+    pub const ALL: [Family; 8] = [
+        Family::Sts,
+        Family::Elb,
+        Family::Ec2,
+        Family::Ecs,
+        Family::Metrics,
+        Family::LogLists,
+        Family::LogEvents,
+        Family::LogTail,
+    ];
+}
+
+/// One operation.
+#[derive(Debug)]
+pub struct Operation {
+    /// Short name of the service as people write it: `elbv2`.
+    pub service: &'static str,
+    /// The SDK's own name of the service, as its requests carry it.
+    pub sdk_service: &'static str,
+    /// `DescribeTargetHealth`.
+    pub name: &'static str,
+    /// `elbv2:DescribeTargetHealth`.
+    pub id: &'static str,
+    /// IAM action that must be allowed; `None` where none can be refused.
+    pub action: Option<&'static str>,
+    /// Whose budget a call is taken from.
+    pub family: Family,
+    /// May use the last tokens of the budget: what the first look hangs on.
+    pub urgent: bool,
+    /// What badgate cannot show without it.
+    pub lost: &'static str,
+}
+
+impl PartialEq for Operation {
+    fn eq(&self, other: &Self) -> bool {
+        self.id == other.id
+    }
+}
+
+macro_rules! operations {
+    ($($konst:ident = $short:literal $sdk:literal $name:literal $action:expr, $family:ident, $urgent:literal, $lost:literal;)*) => {
+        $(
+            #[doc = concat!("`", $short, ":", $name, "`: without it no ", $lost, ".")]
+            pub static $konst: Operation = Operation {
+                service: $short,
+                sdk_service: $sdk,
+                name: $name,
+                id: concat!($short, ":", $name),
+                action: $action,
+                family: Family::$family,
+                urgent: $urgent,
+                lost: $lost,
+            };
+        )*
+
+        /// The whole table.
+        pub static ALL: &[&Operation] = &[$(&$konst),*];
+    };
+}
+
+operations! {
+    GET_CALLER_IDENTITY = "sts" "STS" "GetCallerIdentity" None, Sts, true, "account and caller in the title";
+
+    DESCRIBE_LOAD_BALANCERS = "elbv2" "Elastic Load Balancing v2" "DescribeLoadBalancers"
+        Some("elasticloadbalancing:DescribeLoadBalancers"), Elb, true, "finding the load balancer by name, its zones and security groups";
+    DESCRIBE_LISTENERS = "elbv2" "Elastic Load Balancing v2" "DescribeListeners"
+        Some("elasticloadbalancing:DescribeListeners"), Elb, false, "listeners and their certificates";
+    DESCRIBE_RULES = "elbv2" "Elastic Load Balancing v2" "DescribeRules"
+        Some("elasticloadbalancing:DescribeRules"), Elb, false, "which request goes to which target group";
+    DESCRIBE_LOAD_BALANCER_ATTRIBUTES = "elbv2" "Elastic Load Balancing v2" "DescribeLoadBalancerAttributes"
+        Some("elasticloadbalancing:DescribeLoadBalancerAttributes"), Elb, false, "idle timeout, keep-alive and access log settings";
+    DESCRIBE_TARGET_GROUPS = "elbv2" "Elastic Load Balancing v2" "DescribeTargetGroups"
+        Some("elasticloadbalancing:DescribeTargetGroups"), Elb, true, "target groups and their health checks";
+    DESCRIBE_TARGET_GROUP_ATTRIBUTES = "elbv2" "Elastic Load Balancing v2" "DescribeTargetGroupAttributes"
+        Some("elasticloadbalancing:DescribeTargetGroupAttributes"), Elb, false, "deregistration delay, slow start and stickiness";
+    DESCRIBE_TARGET_HEALTH = "elbv2" "Elastic Load Balancing v2" "DescribeTargetHealth"
+        Some("elasticloadbalancing:DescribeTargetHealth"), Elb, true, "target health";
+    DESCRIBE_ELB_TAGS = "elbv2" "Elastic Load Balancing v2" "DescribeTags"
+        Some("elasticloadbalancing:DescribeTags"), Elb, false, "tags, and log groups named by them";
+
+    DESCRIBE_INSTANCES = "ec2" "EC2" "DescribeInstances"
+        Some("ec2:DescribeInstances"), Ec2, false, "instances behind the targets";
+    DESCRIBE_NETWORK_INTERFACES = "ec2" "EC2" "DescribeNetworkInterfaces"
+        Some("ec2:DescribeNetworkInterfaces"), Ec2, false, "addresses of the load balancer and owners of ip targets";
+    DESCRIBE_SECURITY_GROUPS = "ec2" "EC2" "DescribeSecurityGroups"
+        Some("ec2:DescribeSecurityGroups"), Ec2, false, "security groups on the path";
+    DESCRIBE_NETWORK_ACLS = "ec2" "EC2" "DescribeNetworkAcls"
+        Some("ec2:DescribeNetworkAcls"), Ec2, false, "network ACLs on the path";
+    DESCRIBE_ROUTE_TABLES = "ec2" "EC2" "DescribeRouteTables"
+        Some("ec2:DescribeRouteTables"), Ec2, false, "routes between load balancer and targets";
+    DESCRIBE_SUBNETS = "ec2" "EC2" "DescribeSubnets"
+        Some("ec2:DescribeSubnets"), Ec2, false, "subnets and zones on the path";
+    GET_MANAGED_PREFIX_LIST_ENTRIES = "ec2" "EC2" "GetManagedPrefixListEntries"
+        Some("ec2:GetManagedPrefixListEntries"), Ec2, false, "what prefix lists in rules stand for";
+
+    LIST_CLUSTERS = "ecs" "ECS" "ListClusters"
+        Some("ecs:ListClusters"), Ecs, false, "finding ECS services behind the targets";
+    LIST_SERVICES = "ecs" "ECS" "ListServices"
+        Some("ecs:ListServices"), Ecs, false, "finding ECS services behind the targets";
+    DESCRIBE_SERVICES = "ecs" "ECS" "DescribeServices"
+        Some("ecs:DescribeServices"), Ecs, false, "ECS deployments and service events";
+    LIST_TASKS = "ecs" "ECS" "ListTasks"
+        Some("ecs:ListTasks"), Ecs, false, "ECS tasks, running and stopped";
+    DESCRIBE_TASKS = "ecs" "ECS" "DescribeTasks"
+        Some("ecs:DescribeTasks"), Ecs, false, "why ECS tasks stopped";
+    DESCRIBE_TASK_DEFINITION = "ecs" "ECS" "DescribeTaskDefinition"
+        Some("ecs:DescribeTaskDefinition"), Ecs, false, "log groups and stop timeouts of ECS containers";
+
+    GET_METRIC_DATA = "cloudwatch" "CloudWatch" "GetMetricData"
+        Some("cloudwatch:GetMetricData"), Metrics, false, "metrics and the time the trouble began";
+
+    DESCRIBE_LOG_GROUPS = "logs" "CloudWatch Logs" "DescribeLogGroups"
+        Some("logs:DescribeLogGroups"), LogLists, false, "the list of log groups";
+    FILTER_LOG_EVENTS = "logs" "CloudWatch Logs" "FilterLogEvents"
+        Some("logs:FilterLogEvents"), LogEvents, false, "log lines";
+    START_LIVE_TAIL = "logs" "CloudWatch Logs" "StartLiveTail"
+        Some("logs:StartLiveTail"), LogTail, false, "log lines within a second (they are polled instead)";
+}
+
+/// Never signed, not even with changes allowed: they fetch secrets, or
+/// credentials that would outlive the guard.
+const NEVER: &[&str] = &[
+    "GetSecretValue",
+    "BatchGetSecretValue",
+    "GetParameter",
+    "GetParameters",
+    "GetParametersByPath",
+    "GetParameterHistory",
+    "Decrypt",
+    "GenerateDataKey",
+    "GenerateDataKeyPair",
+    "GetPasswordData",
+    "GetSessionToken",
+    "GetFederationToken",
+    "AssumeRole",
+    "AssumeRoot",
+    "CreateAccessKey",
+    "ExportCertificate",
+];
+
+/// The table's row for an operation as an SDK request names it.
+pub fn find(sdk_service: &str, name: &str) -> Option<&'static Operation> {
+    ALL.iter().copied().find(|op| op.name == name && op.sdk_service == sdk_service)
+}
+
+/// May this be signed? With `allow_changes` everything may but what fetches secrets.
+pub fn may_sign(sdk_service: &str, name: &str, allow_changes: bool) -> bool {
+    !NEVER.contains(&name) && (allow_changes || find(sdk_service, name).is_some())
+}
+
+/// The least-privilege policy: exactly the actions of the table, sorted.
+/// None of the list and describe actions of these services takes a resource,
+/// but for a few ECS and Logs ones whose resources are found only by looking.
+pub fn iam_policy() -> Value {
+    let mut actions: Vec<&str> = ALL.iter().filter_map(|op| op.action).collect();
+    actions.sort_unstable();
+    actions.dedup();
+    json!({
+        "Version": "2012-10-17",
+        "Statement": [{ "Sid": "BadgateReadOnly", "Effect": "Allow", "Action": actions, "Resource": "*" }],
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_policy_is_exactly_the_table() {
+        let policy = iam_policy();
+        let mut said: Vec<&str> = policy["Statement"][0]["Action"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|a| a.as_str().unwrap())
+            .collect();
+        let mut table: Vec<&str> = ALL.iter().filter_map(|op| op.action).collect();
+        table.sort_unstable();
+        table.dedup();
+        said.sort_unstable();
+        assert_eq!(said, table);
+        assert_eq!(policy["Statement"].as_array().unwrap().len(), 1);
+    }
+
+    #[test]
+    fn every_row_is_a_read_and_names_itself() {
+        let reads = ["Describe", "List", "Get", "Filter", "StartLiveTail"];
+        for op in ALL {
+            assert!(reads.iter().any(|r| op.name.starts_with(r)), "{} is no read", op.id);
+            assert_eq!(op.id, format!("{}:{}", op.service, op.name));
+            if let Some(action) = op.action {
+                assert_eq!(action.split_once(':').map(|a| a.1), Some(op.name));
+            }
+            assert!(!NEVER.contains(&op.name));
+            assert!(std::ptr::eq(find(op.sdk_service, op.name).unwrap(), *op));
+        }
+    }
+
+    #[test]
+    fn what_is_no_read_needs_leave_and_secrets_never_get_it() {
+        let table = [
+            ("EC2", "DescribeInstances", false, true),
+            ("EC2", "TerminateInstances", false, false),
+            ("EC2", "TerminateInstances", true, true),
+            ("Secrets Manager", "GetSecretValue", false, false),
+            ("Secrets Manager", "GetSecretValue", true, false),
+            ("SSM", "GetParameter", true, false),
+            ("STS", "AssumeRole", true, false),
+            ("ECS", "DescribeInstances", false, false),
+            ("EC2", "describeinstances", false, false),
+            ("", "", false, false),
+        ];
+        for (service, name, allow, want) in table {
+            assert_eq!(may_sign(service, name, allow), want, "{service}:{name} allow={allow}");
+        }
+    }
+}
