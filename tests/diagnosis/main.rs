@@ -1,0 +1,7 @@
+//! What the diagnosis reads out of a situation: table tests of the documented
+//! semantics, one file per part.
+
+#[path = "../world/mod.rs"]
+mod world;
+
+mod legs;
