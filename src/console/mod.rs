@@ -43,6 +43,7 @@ pub mod msg;
 pub mod overlay;
 pub mod panes;
 pub mod state;
+pub mod term;
 pub mod theme;
 pub mod update;
 
