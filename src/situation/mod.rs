@@ -10,7 +10,9 @@ pub mod log;
 pub mod metric;
 pub mod net;
 pub mod observation;
+mod want;
 
 pub use datum::{Datum, Gap, Known, Reason};
 pub use fold::{Change, GroupState, LbState, Situation, TargetTrack, VpcState};
 pub use observation::{Fact, Identity, Observation, ResolvedTarget, Topic, short};
+pub use want::Want;

@@ -2,7 +2,8 @@
 //! observations. What it is asked and how it answers is the same for all of
 //! them, so that a replayed file or a drill looks to the console like a cloud.
 
-use crate::situation::{Observation, Topic};
+use crate::situation::Observation;
+pub use crate::situation::Want;
 use crate::text::SafeText;
 use jiff::Timestamp;
 use std::time::Duration;
@@ -27,58 +28,6 @@ pub enum Command {
     Tail { groups: Vec<SafeText>, since: Option<Timestamp> },
     /// Read credentials anew from their source and try again what failed for want of them.
     ReloadCredentials,
-}
-
-/// Kinds of questions, coarser than [`Topic`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Want {
-    /// Target health of every group in view.
-    Health,
-    /// Load balancer, listeners, rules, groups, attributes, tags.
-    Config,
-    /// Subnets, security groups, ACLs, routes, interfaces, instances, prefix lists.
-    Network,
-    /// Time series.
-    Metrics,
-    /// Services, tasks and task definitions behind the groups.
-    Ecs,
-    /// Which log groups there are.
-    LogGroups,
-    /// Recent log lines of the followed groups.
-    Logs,
-}
-
-impl Want {
-    /// All kinds.
-    pub const ALL: [Want; 7] =
-        [Want::Health, Want::Config, Want::Network, Want::Metrics, Want::Ecs, Want::LogGroups, Want::Logs];
-
-    /// The kind a topic belongs to; `None` for identity and target.
-    pub fn of(topic: &Topic) -> Option<Want> {
-        Some(match topic {
-            Topic::Identity | Topic::Target => return None,
-            Topic::TargetHealth(_) => Want::Health,
-            Topic::LoadBalancer(_)
-            | Topic::LbAttributes(_)
-            | Topic::Listeners(_)
-            | Topic::Rules(_)
-            | Topic::TargetGroups(_)
-            | Topic::TgAttributes(_)
-            | Topic::Tags(_) => Want::Config,
-            Topic::LbInterfaces(_)
-            | Topic::Subnets(_)
-            | Topic::SecurityGroups(_)
-            | Topic::NetworkAcls(_)
-            | Topic::RouteTables(_)
-            | Topic::Instances(_)
-            | Topic::Interfaces(_)
-            | Topic::PrefixList(_) => Want::Network,
-            Topic::Metrics(_) => Want::Metrics,
-            Topic::EcsServices(_) | Topic::EcsTasks(_) | Topic::TaskDefinition(_) => Want::Ecs,
-            Topic::LogGroups => Want::LogGroups,
-            Topic::Tail(_) => Want::Logs,
-        })
-    }
 }
 
 /// What a source says.
