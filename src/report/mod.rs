@@ -1,1 +1,3 @@
-//! report
+//! What badgate hands over: the answer of `badgate check`.
+
+pub mod check;

@@ -1,0 +1,411 @@
+//! What `badgate check` says: the document other programs read
+//! (`badgate.check/1`), the same for people at 80 columns, and the exit code.
+
+use crate::diagnosis::hops::{self, Hop, Status};
+use crate::diagnosis::path;
+use crate::procedure::{CheckResult, Level, StepResult, StepState};
+use crate::situation::{Reason, Situation, Topic};
+use crate::text::{SafeText, width};
+use jiff::Timestamp;
+use serde::Serialize;
+
+/// Name and version of the JSON shape. Members may be added within a version;
+/// none is renamed, removed or given another meaning.
+pub const SCHEMA: &str = "badgate.check/1";
+
+/// What `badgate check --json` prints.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Report {
+    pub schema: &'static str,
+    /// As typed.
+    pub target: SafeText,
+    /// When the last answer was judged.
+    pub at: Timestamp,
+    pub situation: Picture,
+    pub steps: Vec<StepLine>,
+    /// Best first.
+    pub verdicts: Vec<Verdict>,
+    /// Everything that decides whether a cause can be told was observed.
+    #[serde(skip)]
+    enough: bool,
+    /// Requests fail, or targets do.
+    #[serde(skip)]
+    trouble: bool,
+}
+
+/// The request path, and what is not known of it.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Picture {
+    /// Front to back.
+    pub hops: Vec<HopLine>,
+    /// Always in English, as `reason` is meant for programs too.
+    pub unknown: Vec<Unknown>,
+}
+
+/// One hop. `kind` is `client`, `dns`, `alb`, `listener`, `target_group`,
+/// `target` or `dependency`; `status` is `ok`, `warn`, `bad` or `unknown`.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct HopLine {
+    pub kind: hops::HopKind,
+    pub name: SafeText,
+    pub status: Status,
+    pub why: SafeText,
+}
+
+/// Something that could not be observed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Unknown {
+    pub what: SafeText,
+    pub reason: SafeText,
+}
+
+/// One step of the procedure.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct StepLine {
+    pub id: u8,
+    pub title: SafeText,
+    /// `done`, `found N`, `partial`, `nothing known` or `by hand`.
+    pub state: StepState,
+    /// What was found and what is not known, worst first.
+    pub findings: Vec<SafeText>,
+    /// The same in full: what was asked, levels, evidence, commands.
+    pub checks: Vec<CheckResult>,
+}
+
+/// How sure a cause is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Standing {
+    Confirmed,
+    Likely,
+    Possible,
+    RuledOut,
+    Unchecked,
+}
+
+/// A cause and how it stands.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Verdict {
+    /// Id of the cause catalogue.
+    pub cause: SafeText,
+    pub standing: Standing,
+    pub hop: SafeText,
+    pub evidence: Vec<Evidence>,
+    /// What to do next, most useful first.
+    pub next: Vec<SafeText>,
+}
+
+/// An observation read for or against a cause.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Evidence {
+    pub polarity: Polarity,
+    pub what: SafeText,
+    pub value: SafeText,
+    pub source: SafeText,
+    pub at: Timestamp,
+}
+
+/// Which way evidence speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Polarity {
+    For,
+    Against,
+}
+
+impl Report {
+    /// The document on a situation. `verdicts` must come best first.
+    pub fn new(
+        target: impl Into<SafeText>,
+        at: Timestamp,
+        s: &Situation,
+        steps: &[StepResult],
+        verdicts: Vec<Verdict>,
+    ) -> Report {
+        let legs = path::legs(s);
+        let strip = hops::strip(s, &legs);
+        Report {
+            schema: SCHEMA,
+            target: target.into(),
+            at,
+            trouble: strip.iter().any(|h| matches!(h.status, Status::Bad | Status::Warn)),
+            enough: essentials(s).is_empty(),
+            situation: Picture { hops: strip.into_iter().map(HopLine::from).collect(), unknown: unknown(s) },
+            steps: steps.iter().map(StepLine::from).collect(),
+            verdicts,
+        }
+    }
+
+    /// As JSON, indented, with a line feed at the end.
+    pub fn to_json(&self) -> String {
+        // Nothing in it can fail to serialise: no map with odd keys, no foreign type.
+        serde_json::to_string_pretty(self).map(|s| s + "\n").unwrap_or_default()
+    }
+
+    /// Exit code of `badgate check`:
+    ///
+    /// - 0: everything that matters was observed, and nothing is wrong or no
+    ///   cause is better than possible.
+    /// - 1: a cause is confirmed or likely.
+    /// - 3: no cause is confirmed or likely, and that says nothing, because too
+    ///   little was observed, or because something is plainly wrong and no
+    ///   verdict was reached about it.
+    ///
+    /// 2 is for usage and comes before there is a report.
+    pub fn exit_code(&self) -> u8 {
+        let best = self.verdicts.iter().map(|v| v.standing).min();
+        exit_code(best, self.enough, self.trouble)
+    }
+}
+
+/// See [`Report::exit_code`]. `best` is the strongest standing of any cause,
+/// `None` when no cause was judged.
+pub fn exit_code(best: Option<Standing>, enough: bool, trouble: bool) -> u8 {
+    match best {
+        Some(Standing::Confirmed | Standing::Likely) => 1,
+        _ if !enough => 3,
+        None | Some(Standing::Unchecked) if trouble => 3,
+        _ => 0,
+    }
+}
+
+impl From<Hop> for HopLine {
+    fn from(h: Hop) -> Self {
+        HopLine { kind: h.kind, name: h.name, status: h.status, why: h.why }
+    }
+}
+
+impl From<&StepResult> for StepLine {
+    fn from(r: &StepResult) -> Self {
+        StepLine {
+            id: r.id,
+            title: r.title.clone(),
+            state: r.state,
+            findings: r.findings().into_iter().map(|f| f.text.clone()).collect(),
+            checks: r.checks.clone(),
+        }
+    }
+}
+
+/// Topics without which nothing can be said about a 502: what stands where,
+/// how each target is, and whether requests fail.
+fn essentials(s: &Situation) -> Vec<(Topic, Reason)> {
+    let mut out = Vec::new();
+    let mut need = |topic: Topic, why: Option<Reason>| {
+        if let Some(reason) = why {
+            out.push((topic, reason));
+        }
+    };
+    need(Topic::Target, s.target.why_unknown());
+    let Some(arn) = s.lb_arn().cloned() else {
+        need(Topic::LoadBalancer(SafeText::default()), Some(Reason::NotAsked));
+        return out;
+    };
+    let Some(lb) = s.lb() else {
+        need(Topic::LoadBalancer(arn), Some(Reason::NotAsked));
+        return out;
+    };
+    need(Topic::LoadBalancer(arn.clone()), lb.lb.why_unknown());
+    need(Topic::Listeners(arn.clone()), lb.listeners.why_unknown());
+    need(Topic::TargetGroups(arn.clone()), lb.groups.why_unknown());
+    need(Topic::Metrics(arn), lb.metrics.why_unknown());
+    for (tg, group) in s.active_groups() {
+        need(Topic::TargetHealth(tg.clone()), group.health.why_unknown());
+    }
+    out
+}
+
+/// Everything whose newest attempt failed, and what nobody asked but matters.
+fn unknown(s: &Situation) -> Vec<Unknown> {
+    let mut out: Vec<Unknown> = Vec::new();
+    let mut add = |topic: &Topic, reason: &Reason| {
+        let line = Unknown { what: topic.to_string().into(), reason: reason.phrase().into() };
+        if !out.contains(&line) {
+            out.push(line);
+        }
+    };
+    for (topic, reason) in essentials(s) {
+        add(&topic, &reason);
+    }
+    for (topic, gap) in &s.gaps {
+        if !matches!(gap.reason, Reason::NotApplicable { .. }) {
+            add(topic, &gap.reason);
+        }
+    }
+    out
+}
+
+/// Columns of the text form.
+const COLUMNS: usize = 80;
+
+impl Report {
+    /// For people: no colour, at most 80 columns but for commands, which stay
+    /// in one piece so that they can be pasted.
+    pub fn to_text(&self) -> String {
+        let mut out = format!("badgate check {}   {}\n", self.target, self.at.strftime("%Y-%m-%d %H:%M:%SZ"));
+        out.push_str("\nPath\n");
+        for h in &self.situation.hops {
+            let head = format!("  {:<8}{:<13}{}  ", h.status.word(), h.kind.word(), h.name);
+            wrap(&mut out, &head, 23, &h.why);
+        }
+        if !self.situation.unknown.is_empty() {
+            out.push_str("\nNot known\n");
+            for u in &self.situation.unknown {
+                wrap(&mut out, "  ?  ", 5, &format!("{}: {}", u.what, u.reason));
+            }
+        }
+        for step in &self.steps {
+            let head = format!("\n{} {}", step.id, step.title);
+            let pad =
+                COLUMNS.saturating_sub(width(head.trim_start()) + width(&step.state.to_string())).max(2);
+            out.push_str(&format!("{head}{:pad$}{}\n", "", step.state));
+            for c in &step.checks {
+                check(&mut out, c);
+            }
+        }
+        out.push_str("\nVerdicts\n");
+        if self.verdicts.is_empty() {
+            out.push_str("  none\n");
+        }
+        for v in &self.verdicts {
+            wrap(
+                &mut out,
+                &format!("  {:<10}", standing(v.standing)),
+                12,
+                &format!("{} ({})", v.cause, v.hop),
+            );
+            for e in &v.evidence {
+                let polarity = if e.polarity == Polarity::For { "for" } else { "against" };
+                wrap(&mut out, &format!("    {polarity:<8}"), 12, &format!("{}: {}", e.what, e.value));
+            }
+            for n in &v.next {
+                wrap(&mut out, "    next    ", 12, n);
+            }
+        }
+        out
+    }
+}
+
+fn standing(s: Standing) -> &'static str {
+    match s {
+        Standing::Confirmed => "confirmed",
+        Standing::Likely => "likely",
+        Standing::Possible => "possible",
+        Standing::RuledOut => "ruled out",
+        Standing::Unchecked => "unchecked",
+    }
+}
+
+fn check(out: &mut String, c: &CheckResult) {
+    out.push_str(&format!("  {}\n", c.title));
+    let mut findings: Vec<_> = c.findings.iter().collect();
+    findings.sort_by_key(|f| std::cmp::Reverse(f.level));
+    for f in findings {
+        // Sign and word: the sign alone is lost on a screen reader.
+        let head = match f.level {
+            Level::Found => "    x found    ",
+            Level::Unknown => "    ? unknown  ",
+            Level::Ok => "    + ok       ",
+            Level::Info => "    - info     ",
+            Level::Manual => "    > by hand  ",
+        };
+        wrap(out, head, 15, &f.text);
+    }
+    // Lines for one host in particular are long; the JSON has them.
+    for m in c.manual.iter().filter(|m| m.run.len() <= LONGEST) {
+        let note = if m.changes { " (changes something)" } else { "" };
+        wrap(out, "        ", 8, &format!("{}{note}:", m.what));
+        out.push_str(&format!("        $ {}\n", m.run));
+    }
+}
+
+/// Bytes of a command that is still of use on a screen of 80 columns.
+const LONGEST: usize = 400;
+
+/// Writes `head` and then the text, broken at blanks where there are any and
+/// between characters where there are none (Japanese), each further line
+/// indented by `indent`.
+fn wrap(out: &mut String, head: &str, indent: usize, text: &str) {
+    use unicode_segmentation::UnicodeSegmentation;
+    let mut line = head.to_owned();
+    let mut used = width(head);
+    let start = |line: &mut String, used: &mut usize, out: &mut String| {
+        out.push_str(line.trim_end());
+        out.push('\n');
+        *line = " ".repeat(indent);
+        *used = indent;
+    };
+    if used > COLUMNS.saturating_sub(20) {
+        start(&mut line, &mut used, out);
+    }
+    for word in text.split_word_bounds() {
+        let w = width(word);
+        let blank = word.chars().all(char::is_whitespace);
+        if used + w > COLUMNS && used > indent {
+            start(&mut line, &mut used, out);
+            if blank {
+                continue;
+            }
+        }
+        if w > COLUMNS - indent {
+            for g in word.graphemes(true) {
+                if used + width(g) > COLUMNS {
+                    start(&mut line, &mut used, out);
+                }
+                line.push_str(g);
+                used += width(g);
+            }
+            continue;
+        }
+        line.push_str(word);
+        used += w;
+    }
+    out.push_str(line.trim_end());
+    out.push('\n');
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn exit_codes_follow_the_contract() {
+        use Standing::*;
+        let table = [
+            (Some(Confirmed), true, true, 1),
+            (Some(Likely), true, true, 1),
+            (Some(Confirmed), false, true, 1),
+            (Some(Possible), true, true, 0),
+            (Some(Possible), false, true, 3),
+            (Some(RuledOut), true, false, 0),
+            (Some(RuledOut), false, false, 3),
+            (Some(Unchecked), true, true, 3),
+            (Some(Unchecked), true, false, 0),
+            (None, true, false, 0),
+            (None, true, true, 3),
+            (None, false, false, 3),
+        ];
+        for (best, enough, trouble, want) in table {
+            assert_eq!(exit_code(best, enough, trouble), want, "{best:?} enough={enough} trouble={trouble}");
+        }
+    }
+
+    #[test]
+    fn lines_break_at_blanks_and_within_text_that_has_none() {
+        for text in [
+            "word ".repeat(60),
+            "手順書のとおりに確認します。".repeat(12),
+            "x".repeat(300),
+            "arn:aws:elasticloadbalancing:us-east-1:1:loadbalancer/app/shop/50dc6c49 ".repeat(4),
+            String::new(),
+        ] {
+            let mut out = String::new();
+            wrap(&mut out, "    + ok       ", 15, &text);
+            for line in out.lines() {
+                assert!(width(line) <= COLUMNS, "{line}");
+            }
+            let joined: String = out.split_whitespace().skip(2).collect();
+            assert_eq!(joined, text.split_whitespace().collect::<String>());
+        }
+    }
+}
