@@ -30,10 +30,13 @@ from wire import AwsError, MotoAnswered, Response
 class Cloud:
     def __init__(self):
         self.wsgi = DomainDispatcherApplication(create_backend_app)
-        self.lock = (
-            threading.RLock()
-        )  # moto is not safe for threads; Python would not run them in parallel anyway
-        self.health = {}  # (target group ARN or *, target id or *, port or *) -> override
+        # moto is not safe for threads; Python would not run them in parallel anyway.
+        self.lock = threading.RLock()
+        # What the health checks of the world found: (target group ARN, target id) -> state, reason, description.
+        # Not there: healthy.
+        self.checked = {}
+        # What a test wants it to be: (target group ARN, name or *, target id or *, port or *) -> the same by name.
+        self.health = {}
         self.page = None  # forced page size, or None
         self.page_ops = ".*"
         self.logs, self.metrics = Logs(), Metrics()
@@ -78,7 +81,8 @@ class Cloud:
         """An empty account."""
         with self.lock:
             self._moto(wire.Request("POST", "/moto-api/reset", "", {}, b""))
-            self.logs.clear(), self.metrics.clear(), self.health.clear(), self.state.clear()
+            self.logs.clear(), self.metrics.clear(), self.checked.clear()
+            self.health.clear(), self.state.clear()
             self.page, self.page_ops = None, ".*"
 
     def forced_page(self, call):
@@ -108,7 +112,8 @@ class Cloud:
             if not limits.get("min", 0) <= int(asked) <= limits.get("max", 1 << 31):
                 raise AwsError(
                     "ValidationError" if call.protocol == "query" else "InvalidParameterValue",
-                    f"Value ({asked}) for parameter {pages.limit} is invalid. Expecting a value from {limits.get('min')} to {limits.get('max')}.",
+                    f"Value ({asked}) for parameter {pages.limit} is invalid. "
+                    f"Expecting a value from {limits.get('min')} to {limits.get('max')}.",
                 )
         if asked is not None and (call.operation, True) in (
             (op, bool(p.get(ids)))

@@ -4,7 +4,7 @@ Control plane, on the same port (bodies and answers are JSON):
 
     POST   /_lab/faults   one fault or a list (see `Fault`); DELETE ends them all and lets go what they hold
     POST   /_lab/health   {tg, id, port, state, reason, description}; `*` is allowed and the default; DELETE
-    POST   /_lab/tail     [{message, group, stream}] new log events; [{sampled|end|abort|exception: true}] for open live tails
+    POST   /_lab/tail     [{message, group, stream}] new log events; [{sampled|end|abort|exception: true}] for tails
     POST   /_lab/paging   {size, op}: list operations whose name matches `op` answer at most `size` rows; size 0 ends it
     POST   /_lab/latency  {ms}: every call takes that much longer
     POST   /_lab/state    {key: value} into `Cloud.state`
@@ -116,7 +116,8 @@ class Fault:
             code, status = KINDS[kind][which]
             action = f"{IAM_PREFIX.get(call.service, call.service)}:{call.operation}"
             text = (
-                f"User: arn:aws:iam::{wire.ACCOUNT}:user/oncall is not authorized to perform: {action} because no identity-based policy allows the {action} action"
+                f"User: arn:aws:iam::{wire.ACCOUNT}:user/oncall is not authorized to perform: {action} "
+                f"because no identity-based policy allows the {action} action"
                 if kind == "denied"
                 else TEXTS[kind]
             )
@@ -219,7 +220,9 @@ class Lab:
                 self.faults += new
         elif method == "POST" and what == "health":
             for d in doc if isinstance(doc, list) else [doc]:
-                self.cloud.health[d.get("tg", "*"), d.get("id", "*"), d.get("port", "*")] = d
+                key = (d.get("tg", "*"), d.get("id", "*"), d.get("port", "*"))
+                self.cloud.health.pop(key, None)
+                self.cloud.health[key] = d
         elif method == "POST" and what == "tail":
             for d in doc if isinstance(doc, list) else [doc]:
                 self.tail(d)

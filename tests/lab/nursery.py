@@ -24,10 +24,12 @@ import traceback
 import worlds
 from emulator import Lab, serve
 
-FRESH = 40  # seconds for which a template is used
+FRESH = 60  # seconds for which a template is used
 
 
 def run():
+    # A ctrl-c is for the test program; when that ends, so does stdin.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     lab = Lab()
     # One call of each service loads its part of moto.
     for service, operation in {
@@ -90,8 +92,11 @@ class Template:
         )
 
     def end(self):
-        os.close(self.orders), self.lines.close()
+        # Killed, not asked: later templates hold copies of this pipe, so closing it here would say nothing.
+        os.kill(self.pid, signal.SIGKILL)
         os.waitpid(self.pid, 0)
+        os.close(self.orders)
+        self.lines.close()
 
 
 def template(lab, world, orders, answers, hold):

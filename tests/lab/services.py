@@ -216,21 +216,13 @@ def target_health(cloud, call, ask):
             state, reason = "unused", "Target.NotInUse"
         elif group.target_type == "lambda" and str(group.health_check_enabled).lower() != "true":
             state, reason = "unavailable", "Target.HealthCheckDisabled"
-        found = next(
-            (
-                cloud.health[k]
-                for k in [
-                    (g, i, n)
-                    for g in (group.arn, group.name, "*")
-                    for i in (t["Id"], "*")
-                    for n in (port, "*")
-                ]
-                if k in cloud.health
-            ),
-            None,
-        )
-        if found:
-            state, reason, text = found["state"], found.get("reason"), found.get("description")
+        elif (group.arn, t["Id"]) in cloud.checked:
+            state, reason, text = cloud.checked[group.arn, t["Id"]]
+        # What a test says holds over everything, and what it said last over what it said before.
+        for (tg, target, at), said in reversed(cloud.health.items()):
+            if tg in (group.arn, group.name, "*") and target in (t["Id"], "*") and at in (port, "*"):
+                state, reason, text = said["state"], said.get("reason"), said.get("description")
+                break
         row = {"Target": {"Id": t["Id"], "Port": port}, "TargetHealth": {"State": state}}
         if group.target_type == "lambda":
             del row["Target"]["Port"]

@@ -185,7 +185,8 @@ class Traffic:
                     (
                         q.host,
                         done,
-                        f'{stamp(done)} ERROR {q.host.name} http: {method} {path} {q.target or 499} {q.seconds * 1000:.0f}ms err="{q.error}" trace={trace}',
+                        f"{stamp(done)} ERROR {q.host.name} http: {method} {path} {q.target or 499} "
+                        f'{q.seconds * 1000:.0f}ms err="{q.error}" trace={trace}',
                     )
                 )
             else:
@@ -194,7 +195,8 @@ class Traffic:
                     (
                         q.host,
                         done,
-                        f"{stamp(done)} {level} {q.host.name} http: {method} {path} {q.target} {q.seconds * 1000:.0f}ms trace={trace}",
+                        f"{stamp(done)} {level} {q.host.name} http: {method} {path} {q.target} "
+                        f"{q.seconds * 1000:.0f}ms trace={trace}",
                     )
                 )
         for i, h in enumerate(self.group.hosts):

@@ -298,11 +298,11 @@ class World:
         )
 
     def health(self, group, host, state, reason=None, description=None):
-        self.lab.cloud.health[group.arn, host.id, "*"] = {
-            "state": state,
-            "reason": reason,
-            "description": description,
-        }
+        """What the health checks found."""
+        if state == "healthy":
+            self.lab.cloud.checked.pop((group.arn, host.id), None)
+        else:
+            self.lab.cloud.checked[group.arn, host.id] = (state, reason, description)
 
     # -- logs
     def log_group(self, name, retention=None, tags=None):
