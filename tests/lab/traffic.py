@@ -173,59 +173,40 @@ class Traffic:
     def lines(self, at, requests):
         """[(stream, time, text)] that the application wrote in this second."""
         out = []
+
+        def say(host, at, level, text):
+            stream = f"{host.name}/{host.id}"
+            out.append((stream, at, f"{stamp(at)} {level:5} {host.name} {text}"))
+
         for q in requests:
             if q.host is None or q.connect_error or (q.elb == 502 and not q.target):
                 continue  # never arrived, or lost before anyone read it
             r = random.Random(int(q.at * 1e6))
             path, method = r.choice(PATHS), "POST" if r.random() < 0.2 else "GET"
             trace = f"Root=1-{int(q.at):08x}-{r.getrandbits(96):024x}"
-            done = q.at + min(q.seconds, 1.0)
+            done, took = q.at + min(q.seconds, 1.0), f"{q.seconds * 1000:.0f}ms"
             if q.error:
-                out.append(
-                    (
-                        q.host,
-                        done,
-                        f"{stamp(done)} ERROR {q.host.name} http: {method} {path} {q.target or 499} "
-                        f'{q.seconds * 1000:.0f}ms err="{q.error}" trace={trace}',
-                    )
+                say(
+                    q.host,
+                    done,
+                    "ERROR",
+                    f'http: {method} {path} {q.target or 499} {took} err="{q.error}" trace={trace}',
                 )
             else:
-                level = "WARN " if q.seconds > 0.5 else "INFO "
-                out.append(
-                    (
-                        q.host,
-                        done,
-                        f"{stamp(done)} {level} {q.host.name} http: {method} {path} {q.target} "
-                        f"{q.seconds * 1000:.0f}ms trace={trace}",
-                    )
-                )
+                level = "WARN" if q.seconds > 0.5 else "INFO"
+                say(q.host, done, level, f"http: {method} {path} {q.target} {took} trace={trace}")
         for i, h in enumerate(self.group.hosts):
             beat = int(at) + i * 7
             if beat % 600 == 0:
-                out.append(
-                    (
-                        h,
-                        at,
-                        f"{stamp(at)} INFO  {h.name} cluster: worker {beat // 600 % 4} recycled, listening on 0.0.0.0:{self.group.port} keepAliveTimeout=5000ms headersTimeout=60000ms",
-                    )
-                )
+                where = f"listening on 0.0.0.0:{self.group.port}"
+                limits = "keepAliveTimeout=5000ms headersTimeout=60000ms"
+                say(h, at, "INFO", f"cluster: worker {beat // 600 % 4} recycled, {where} {limits}")
             if beat % 60 == 0:
-                out.append(
-                    (
-                        h,
-                        at,
-                        f"{stamp(at)} INFO  {h.name} session: sweep removed {random.Random(beat).randint(0, 9)} expired sessions",
-                    )
-                )
+                swept = random.Random(beat).randint(0, 9)
+                say(h, at, "INFO", f"session: sweep removed {swept} expired sessions")
             if self.strained(at) and h not in self.cut_off(at) and beat % 20 == 0:
-                out.append(
-                    (
-                        h,
-                        at,
-                        f"{stamp(at)} WARN  {h.name} http: too many open connections (512/512), closing idle keep-alive connections first",
-                    )
-                )
-        return [(f"{h.name}/{h.id}", when, text) for h, when, text in out]
+                say(h, at, "WARN", "http: too many open connections (512/512), closing idle ones first")
+        return out
 
     def write_lines(self, lines):
         streams = {}
