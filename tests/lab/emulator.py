@@ -18,8 +18,10 @@ import re
 import select
 import socket
 import struct
+import sys
 import threading
 import time
+import traceback
 from email.utils import formatdate
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -161,6 +163,8 @@ class CallLog:
 
     def end(self, row, status):
         with self.lock:
+            if row["end_ms"] is not None:
+                return
             row["end_ms"], row["status"] = round((time.monotonic() - self.born) * 1000, 2), status
 
     def clear(self):
@@ -173,7 +177,7 @@ class Lab:
         self.cloud, self.log, self.lock = Cloud(), CallLog(), threading.Lock()
         self.faults, self.latency, self.names = [], 0.0, {}
         self.released = threading.Event()  # set when faults are cleared, to let go the calls they hold
-        self._clients, self.live = {}, None
+        self._clients = {}
 
     # -- for worlds: boto3 without a socket
     def client(self, service, region="us-east-1"):
@@ -285,6 +289,7 @@ class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
     lab = None
+    row = None  # in the log of calls, for an API call
     connections = iter(range(1, 1 << 62))
 
     def setup(self):
@@ -303,17 +308,24 @@ class Handler(BaseHTTPRequestHandler):
     def do_POST(self):
         body = self.rfile.read(int(self.headers.get("content-length") or 0))
         path, _, query = self.path.partition("?")
+        self.row = None
         if path.startswith("/_lab"):
             return self.do_control(path, body)
         call = wire.take_apart(
             Request(self.command, path, query, {k.lower(): v for k, v in self.headers.items()}, body)
         )
-        row = self.lab.log.begin(call, self.connection_number)
+        self.row = self.lab.log.begin(call, self.connection_number)
         status = 0
         try:
             status = self.serve(call)
+        except OSError:
+            raise
+        except Exception as e:  # a mistake in here must not look like a fault of the network
+            traceback.print_exc()
+            self.close_connection = True
+            status = self.send(wire.write_error(call, AwsError("LabFailure", f"lab: {e!r}", 500)))
         finally:
-            self.lab.log.end(row, status)
+            self.lab.log.end(self.row, status)
 
     do_GET = do_PUT = do_DELETE = do_HEAD = do_POST
 
@@ -400,6 +412,9 @@ class Handler(BaseHTTPRequestHandler):
             + "".join(f"{k}: {v}\r\n" for k, v in headers)
             + f"Content-Length: {len(response.body)}\r\n\r\n"
         )
+        # Before the client can know of it: its next call may be here before this thread goes on.
+        if self.row:
+            self.lab.log.end(self.row, response.status)
         if half:
             self.wfile.write(head.encode() + body[: max(1, len(body) // 2)])
             return self.cut(False) or response.status
@@ -438,8 +453,6 @@ class Server(ThreadingHTTPServer):
     request_queue_size = 256
 
     def handle_error(self, request, client_address):
-        import sys
-
         if not isinstance(sys.exc_info()[1], (ConnectionError, ValueError)):
             super().handle_error(request, client_address)
 
