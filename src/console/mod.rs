@@ -26,14 +26,17 @@
 //! never performs I/O nor reads a clock. `update` moves the view out of the
 //! state, calls it with the rest of the state to read, and puts it back, so a
 //! view's `Default` must be cheap. The time it shows is [`State::now`], the
-//! facts are [`State::shown`] (which a freeze holds still); log lines are read
-//! from `State::situation.logs` up to [`State::log_end`].
+//! facts are [`State::shown`] (which a freeze holds still), and what follows from
+//! them is in `State::derived`, which is brought up to date between messages and
+//! frames ([`State::settle`]), never while drawing; log lines are read from
+//! `State::situation.logs` up to [`State::log_end`].
 //!
 //! Nothing below draws text that is not a [`crate::text::SafeText`] or written
 //! in this program, and every rectangle is intersected with the frame: a
 //! terminal of 0x0 must not panic.
 
 pub mod caps;
+pub mod derived;
 pub mod draw;
 pub mod filter;
 pub mod glyphs;
@@ -43,6 +46,7 @@ pub mod msg;
 pub mod overlay;
 pub mod panes;
 pub mod state;
+pub mod term;
 pub mod theme;
 pub mod update;
 

@@ -1,12 +1,14 @@
 //! Everything the screen depends on.
 
 use super::caps::Caps;
+use super::derived::{Derived, Stale};
 use super::glyphs::Glyphs;
 use super::keys::Keymap;
 use super::layout::{self, Layout};
 use super::overlay::Overlay;
 use super::panes;
 use super::theme::Theme;
+use crate::diagnosis::timeouts::Measured;
 use crate::situation::Situation;
 use crate::sources::Call;
 use crate::text::SafeText;
@@ -207,6 +209,12 @@ pub const CALLS_KEPT: usize = 1000;
 pub struct State {
     /// Everything observed, live. Panes read [`State::shown`].
     pub situation: Situation,
+    /// What the diagnosis says of it; held still while frozen.
+    pub derived: Derived,
+    /// What of `derived` is out of date.
+    pub stale: Stale,
+    /// Values that people or probes learned and no API tells.
+    pub measured: Vec<Measured>,
     /// The time, as the last message told it.
     pub now: Timestamp,
     pub incident: Incident,
@@ -242,6 +250,9 @@ impl State {
     pub fn new(now: Timestamp, incident: Incident, caps: Caps, keymap: Keymap) -> State {
         State {
             situation: Situation::new(),
+            derived: Derived::default(),
+            stale: Stale::ALL,
+            measured: Vec::new(),
             now,
             incident,
             caps,
@@ -269,6 +280,14 @@ impl State {
     /// Its `logs` are empty while frozen; read `situation.logs` up to [`State::log_end`].
     pub fn shown(&self) -> &Situation {
         self.frozen.as_ref().map_or(&self.situation, |f| &f.situation)
+    }
+
+    /// Brings what is derived from the facts up to date. Called before a frame
+    /// is drawn; while frozen it does nothing, so the picture stays whole.
+    pub fn settle(&mut self) {
+        if self.frozen.is_none() {
+            self.derived.settle(&mut self.stale, &self.situation, &self.measured);
+        }
     }
 
     /// Log lines with this serial number and later are not shown.
