@@ -47,6 +47,7 @@ pub mod overlay;
 pub mod panes;
 pub mod state;
 pub mod term;
+pub mod textbox;
 pub mod theme;
 pub mod update;
 

@@ -33,6 +33,8 @@ pub enum Msg {
     Slice,
     /// The result of an effect that ends with one line (copy, export).
     Told { ok: bool, line: SafeText },
+    /// What was written to the terminal so far, while the debug line is shown.
+    Metered(super::state::Metered),
     /// The process was continued after a stop: everything is stale.
     Continued,
 }
@@ -103,6 +105,8 @@ pub enum Effect {
     Export,
     /// Draw everything anew: the screen may hold something else.
     Redraw,
+    /// Show, or no longer show, what is written to the terminal.
+    Meter(bool),
     /// Leave; the incident file is flushed first.
     Quit,
 }

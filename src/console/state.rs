@@ -5,15 +5,16 @@ use super::derived::{Derived, Stale};
 use super::glyphs::Glyphs;
 use super::keys::Keymap;
 use super::layout::{self, Layout};
-use super::overlay::Overlay;
+use super::overlay::{Candidates, Overlay};
 use super::panes;
 use super::theme::Theme;
 use crate::diagnosis::timeouts::Measured;
 use crate::situation::Situation;
-use crate::sources::Call;
+use crate::situation::Topic;
+use crate::sources::{Call, Want};
 use crate::text::SafeText;
 use jiff::Timestamp;
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::path::PathBuf;
 
 /// One of the panes.
@@ -243,6 +244,46 @@ pub struct State {
     pub following: Vec<SafeText>,
     /// The source's last word when it found no target; empty when it did.
     pub no_target: SafeText,
+    /// The source has ended: what is shown will not change any more.
+    pub source_ended: bool,
+    /// What TARGET could stand for, while a person has to pick.
+    pub candidates: Option<Candidates>,
+    /// A note begun and left with Esc.
+    pub draft: String,
+    /// Patterns used before, newest last.
+    pub filters: Vec<String>,
+    /// Show what is written to the terminal; the figures come with [`super::Msg::Metered`].
+    pub metered: Option<Metered>,
+    /// Something changed that may be on screen.
+    pub dirty: bool,
+    /// Kinds of data that topics could not be asked for, as last told in the timeline.
+    pub(super) lost: BTreeMap<Topic, &'static str>,
+    /// Questions asked on demand and not answered yet.
+    pub(super) asked: BTreeMap<u64, Asked>,
+    /// What the source was last told is on screen.
+    pub(super) watched: Vec<Want>,
+    pub(super) next_id: u64,
+    /// The logs pane has lines it has not looked at yet; [`super::Msg::Slice`] goes on.
+    pub more_to_do: bool,
+    /// `q` was pressed and everything is done.
+    pub(super) leaving: bool,
+}
+
+/// Why a refresh was sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Asked {
+    pub at: Timestamp,
+    /// The step that waits for it; `None` for `r`.
+    pub step: Option<u8>,
+}
+
+/// What the debug line says.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Metered {
+    pub bytes: u64,
+    pub frames: u64,
+    /// Bytes of the newest frame.
+    pub last: u64,
 }
 
 impl State {
@@ -273,6 +314,18 @@ impl State {
             calls: VecDeque::new(),
             following: Vec::new(),
             no_target: SafeText::default(),
+            source_ended: false,
+            candidates: None,
+            draft: String::new(),
+            filters: Vec::new(),
+            metered: None,
+            dirty: true,
+            lost: BTreeMap::new(),
+            asked: BTreeMap::new(),
+            watched: Vec::new(),
+            next_id: 0,
+            more_to_do: false,
+            leaving: false,
         }
     }
 
@@ -280,6 +333,82 @@ impl State {
     /// Its `logs` are empty while frozen; read `situation.logs` up to [`State::log_end`].
     pub fn shown(&self) -> &Situation {
         self.frozen.as_ref().map_or(&self.situation, |f| &f.situation)
+    }
+
+    /// A number not used before in this session.
+    pub(super) fn fresh_id(&mut self) -> u64 {
+        self.next_id += 1;
+        self.next_id
+    }
+
+    /// The line under the panes says this for a while.
+    pub(super) fn say(&mut self, mark: Mark, text: impl Into<SafeText>) {
+        let seconds = if matches!(mark, Mark::Bad | Mark::Warn) { 10 } else { 4 };
+        let until = self.now.checked_add(jiff::SignedDuration::from_secs(seconds)).unwrap_or(self.now);
+        self.notice = Some(Notice { mark, text: text.into(), until });
+        self.dirty = true;
+    }
+
+    /// Puts an entry where it belongs in time. Among those of one moment the
+    /// later comer stands last.
+    pub(super) fn enter(&mut self, entry: Entry) {
+        let at = self.timeline.partition_point(|e| e.at <= entry.at);
+        // What a person does while the picture is frozen is shown all the same.
+        if let Some(f) = &mut self.frozen
+            && at <= f.timeline_len
+            && matches!(entry.kind, EntryKind::Note | EntryKind::Mark | EntryKind::Step)
+        {
+            f.timeline_len += 1;
+        }
+        self.timeline.insert(at, entry);
+        self.dirty = true;
+    }
+
+    /// Observations that came since the picture was frozen: log lines, others.
+    pub fn behind(&self) -> Option<(u64, u64)> {
+        let f = self.frozen.as_ref()?;
+        Some((self.situation.logs.range().end.saturating_sub(f.log_end), f.behind))
+    }
+
+    /// A pane's view, to read.
+    pub fn view(&self, id: PaneId) -> &dyn panes::PaneView {
+        let v = &self.views;
+        match id {
+            PaneId::Health => &v.health,
+            PaneId::Logs => &v.logs,
+            PaneId::Paths => &v.paths,
+            PaneId::Timeouts => &v.timeouts,
+            PaneId::Diagnosis => &v.diagnosis,
+            PaneId::Procedure => &v.procedure,
+            PaneId::Timeline => &v.timeline,
+            PaneId::Metrics => &v.metrics,
+        }
+    }
+
+    /// Calls a pane's view with the rest of the state to read.
+    pub(super) fn with_view<R>(
+        &mut self,
+        id: PaneId,
+        call: impl FnOnce(&mut dyn panes::PaneView, &State) -> R,
+    ) -> R {
+        macro_rules! lend {
+            ($field:ident) => {{
+                let mut view = std::mem::take(&mut self.views.$field);
+                let r = call(&mut view, self);
+                self.views.$field = view;
+                r
+            }};
+        }
+        match id {
+            PaneId::Health => lend!(health),
+            PaneId::Logs => lend!(logs),
+            PaneId::Paths => lend!(paths),
+            PaneId::Timeouts => lend!(timeouts),
+            PaneId::Diagnosis => lend!(diagnosis),
+            PaneId::Procedure => lend!(procedure),
+            PaneId::Timeline => lend!(timeline),
+            PaneId::Metrics => lend!(metrics),
+        }
     }
 
     /// Brings what is derived from the facts up to date. Called before a frame

@@ -1,0 +1,108 @@
+//! What lies on top of the panes and has the keys while it does.
+
+mod draw;
+mod list;
+mod wrap;
+
+pub use draw::draw;
+pub(in crate::console) use draw::{max_scroll, note_cols};
+pub use list::FuzzyList;
+pub use wrap::wrap_line;
+
+use super::filter::Filter;
+use super::keys::{Binding, TABLE};
+use super::panes::Detail;
+use super::state::PaneId;
+use super::textbox::TextBox;
+use crate::sources::Candidate;
+use crate::text::SafeText;
+use std::collections::BTreeSet;
+
+/// The overlay.
+#[derive(Clone, Debug)]
+pub enum Overlay {
+    /// All keys, generated from the binding table.
+    Help { scroll: usize },
+    /// Calls made to the outside, newest first.
+    Calls { scroll: usize },
+    /// Any command by its name.
+    Palette(FuzzyList),
+    /// Which load balancer is meant; the candidates are in `State::candidates`.
+    Targets(FuzzyList),
+    /// Which log groups to follow; the groups are in the situation.
+    Groups { list: FuzzyList, chosen: BTreeSet<SafeText> },
+    /// From when on the log is read; an index into [`SINCE`].
+    Since { selected: usize },
+    /// A note being written.
+    Note(TextBox),
+    /// A filter being written.
+    Filter(FilterBox),
+    /// A row in full.
+    Detail { detail: Detail, scroll: usize },
+    /// Leaving with records that are not on disk.
+    Leave { waiting: usize },
+}
+
+/// A filter being written; it holds in the pane as it is typed.
+#[derive(Clone, Debug)]
+pub struct FilterBox {
+    pub input: TextBox,
+    pub pane: PaneId,
+    /// Hide other rows, or only show where the matches are.
+    pub hides: bool,
+    /// What is wrong with the pattern as it stands.
+    pub error: Option<SafeText>,
+    /// What was in force before, for Esc.
+    pub before: Option<Filter>,
+    /// How far back in the history of patterns, 0 for the one being typed.
+    pub back: usize,
+}
+
+/// What the load balancer picker chooses from.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Candidates {
+    /// What was typed; empty when nothing was.
+    pub asked: SafeText,
+    /// Those with the most errors first, then by name.
+    pub list: Vec<Candidate>,
+    /// More are still being read.
+    pub more: bool,
+}
+
+impl Candidates {
+    /// Sorted for a person to pick from.
+    pub fn new(asked: SafeText, mut list: Vec<Candidate>, more: bool) -> Candidates {
+        list.sort_by(|a, b| {
+            let errors = |c: &Candidate| c.errors.unwrap_or(-1.0);
+            errors(b).total_cmp(&errors(a)).then_with(|| a.name.cmp(&b.name)).then_with(|| a.arn.cmp(&b.arn))
+        });
+        Candidates { asked, list, more }
+    }
+
+    /// What is searched when a person types.
+    pub fn labels(&self) -> Vec<String> {
+        self.list.iter().map(|c| format!("{} {} {} {}", c.name, c.kind, c.region, c.dns_name)).collect()
+    }
+}
+
+/// From when on a log can be read anew: minutes and words.
+pub const SINCE: [(i64, &str); 8] = [
+    (0, "from now on"),
+    (1, "1 minute back"),
+    (5, "5 minutes back"),
+    (15, "15 minutes back"),
+    (30, "30 minutes back"),
+    (60, "1 hour back"),
+    (180, "3 hours back"),
+    (720, "12 hours back"),
+];
+
+/// What the palette lists: every command, in the order of the table.
+pub fn commands() -> Vec<&'static Binding> {
+    TABLE.iter().collect()
+}
+
+/// What is searched in the palette.
+pub fn command_labels() -> Vec<String> {
+    TABLE.iter().map(|b| format!("{} {}", b.id, b.about)).collect()
+}

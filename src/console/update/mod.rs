@@ -1,0 +1,135 @@
+//! The console's one transition. Pure: no clock, no I/O, no await. What is to
+//! be done outside comes back as effects.
+
+mod act;
+mod observe;
+mod over;
+mod recall;
+mod tell;
+
+use super::msg::{Draft, Durability, Effect, JournalNews, Msg};
+use super::overlay::Overlay;
+use super::state::{EntryKind, JournalState, Mark, Saved, State};
+use crate::text::SafeText;
+use serde_json::json;
+
+/// Lines a slice of background work looks at: a few milliseconds.
+pub const SLICE: usize = 20_000;
+
+/// Takes a message in; says what is to be done.
+pub fn update(state: &mut State, msg: Msg) -> Vec<Effect> {
+    let mut effects = Vec::new();
+    match msg {
+        Msg::Now(t) => now(state, t, &mut effects),
+        Msg::Key(key) => {
+            state.dirty = true;
+            if state.overlay.is_some() {
+                over::key(state, key, &mut effects);
+            } else if let Some(action) = state.keymap.action(state.focus, key) {
+                act::act(state, action, &mut effects);
+            } else if key == super::keys::Key::ctrl('c') {
+                state.say(Mark::Info, "q leaves");
+            }
+        }
+        Msg::Paste(text) => {
+            state.dirty = true;
+            over::paste(state, &text);
+        }
+        Msg::Resize(w, h) => {
+            state.size = (w, h);
+            state.dirty = true;
+        }
+        Msg::Source(event) => observe::event(state, event, &mut effects),
+        Msg::SourceEnded => {
+            state.source_ended = true;
+            state.say(Mark::Bad, "the source has ended: what you see will not change any more");
+        }
+        Msg::Journal(news) => journal(state, news),
+        Msg::Recalled(records) => recall::take(state, records),
+        Msg::Slice => {
+            state.catch_up();
+            state.dirty = true;
+        }
+        Msg::Told { ok, line } => state.say(if ok { Mark::Good } else { Mark::Bad }, line),
+        Msg::Metered(m) => {
+            if state.metered.is_some_and(|old| old != m) {
+                state.metered = Some(m);
+                state.dirty = true;
+            }
+        }
+        Msg::Continued => {
+            state.dirty = true;
+            effects.push(Effect::Redraw);
+        }
+    }
+    observe::watch(state, &mut effects);
+    effects
+}
+
+/// What is to be written down before the program ends, however it ends: a note
+/// that was being written is kept as it stands.
+pub fn parting(state: &mut State) -> Vec<Effect> {
+    let text = match &state.overlay {
+        Some(Overlay::Note(input)) => input.safe(),
+        _ => SafeText::multiline(&state.draft),
+    };
+    if text.trim().is_empty() {
+        return Vec::new();
+    }
+    state.draft.clear();
+    vec![Effect::Journal(Draft {
+        id: 0,
+        at: state.now,
+        by: None,
+        kind: "note",
+        data: json!({"text": text, "draft": true}),
+        durability: Durability::Now,
+    })]
+}
+
+fn now(state: &mut State, t: jiff::Timestamp, effects: &mut Vec<Effect>) {
+    // A clock that was set back must not bring old notices back to life.
+    state.now = t;
+    if state.notice.as_ref().is_some_and(|n| n.until <= t) {
+        state.notice = None;
+        state.dirty = true;
+    }
+    let _ = effects;
+}
+
+fn journal(state: &mut State, news: JournalNews) {
+    state.dirty = true;
+    match news {
+        JournalNews::Saved { id } => {
+            let Some(entry) = state.timeline.iter_mut().rev().find(|e| e.id == id) else { return };
+            entry.id = 0;
+            entry.saved = Saved::Yes;
+            let what = match entry.kind {
+                EntryKind::Note => "note saved",
+                EntryKind::Mark => "marked",
+                _ => return,
+            };
+            state.say(Mark::Good, what);
+        }
+        JournalNews::Fine => {
+            if matches!(state.journal, JournalState::Trouble { .. }) {
+                state.say(Mark::Good, "the incident file is written again; nothing was lost");
+            }
+            state.journal = JournalState::Recording;
+        }
+        JournalNews::Trouble { line, waiting } => state.journal = JournalState::Trouble { line, waiting },
+        JournalNews::Moved { path, line } => {
+            state.incident.path = Some(path);
+            state.say(Mark::Warn, line.clone());
+            let entry = tell::entry(state.now, &SafeText::from("badgate"), EntryKind::Gap, line);
+            state.enter(entry);
+        }
+        JournalNews::Remark { line } => {
+            let entry = tell::entry(state.now, &SafeText::from("badgate"), EntryKind::Gap, line);
+            state.enter(entry);
+        }
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests;

@@ -1,0 +1,107 @@
+//! What sources say, and what they are told to look at.
+
+use super::{SLICE, tell};
+use crate::console::msg::Effect;
+use crate::console::overlay::{Candidates, FuzzyList, Overlay};
+use crate::console::state::{CALLS_KEPT, Mark, PaneId, State};
+use crate::situation::{Fact, Observation};
+use crate::sources::{Command, Event, Want};
+use crate::text::SafeText;
+
+/// Takes in what a source says.
+pub fn event(state: &mut State, event: Event, effects: &mut Vec<Effect>) {
+    match event {
+        Event::Observed(list) => {
+            for o in &list {
+                observe(state, o);
+            }
+            state.catch_up();
+            state.dirty = true;
+            effects.push(Effect::Observed(list));
+        }
+        Event::Candidates { asked, list, more } => candidates(state, Candidates::new(asked, list, more)),
+        Event::NoTarget { line } => {
+            state.no_target = line.clone();
+            state.say(Mark::Bad, line);
+        }
+        Event::Done { id } => done(state, id),
+        Event::Called(call) => {
+            if state.calls.len() == CALLS_KEPT {
+                state.calls.pop_front();
+            }
+            state.calls.push_back(call);
+            state.dirty |= matches!(state.overlay, Some(Overlay::Calls { .. }));
+        }
+    }
+}
+
+/// Folds one observation in and tells the timeline what it changed.
+pub fn observe(state: &mut State, o: &Observation) {
+    let is_log = matches!(o.fact, Fact::LogLines(_));
+    if let (Some(f), false) = (&mut state.frozen, is_log) {
+        f.behind += 1;
+    }
+    let changes = state.situation.apply(o);
+    state.stale.touch(o, &changes, false);
+    if !changes.is_empty() {
+        tell::changes(state, o, changes);
+    }
+    if state.situation.target.value().is_some() {
+        state.no_target = SafeText::default();
+    }
+}
+
+fn candidates(state: &mut State, new: Candidates) {
+    let labels = new.labels();
+    state.candidates = Some(new);
+    state.dirty = true;
+    match &mut state.overlay {
+        Some(Overlay::Targets(list)) => list.refresh(&labels),
+        // Whatever the person is doing goes on; the picker opens when it is closed.
+        Some(_) => {}
+        None => state.overlay = Some(Overlay::Targets(FuzzyList::new(&labels))),
+    }
+}
+
+fn done(state: &mut State, id: u64) {
+    let Some(asked) = state.asked.remove(&id) else { return };
+    if asked.step.is_none() {
+        let took = state.now.duration_since(asked.at).as_secs_f64();
+        state.say(Mark::Good, format!("everything was asked anew in {took:.1} s"));
+    }
+}
+
+/// Tells the source what is on screen, when that has changed.
+pub fn watch(state: &mut State, effects: &mut Vec<Effect>) {
+    if state.situation.lb_arn().is_none() {
+        return;
+    }
+    // The header, the path strip and the diagnosis need these on any screen.
+    let mut wants = vec![Want::Health, Want::Metrics, Want::Config];
+    for (pane, _) in state.layout().panes {
+        wants.extend_from_slice(match pane {
+            PaneId::Logs => &[Want::Logs][..],
+            PaneId::Paths => &[Want::Network],
+            PaneId::Timeouts => &[Want::Ecs],
+            PaneId::Diagnosis => &[Want::Network, Want::Ecs],
+            PaneId::Health | PaneId::Metrics | PaneId::Procedure | PaneId::Timeline => &[],
+        });
+    }
+    wants.sort_unstable();
+    wants.dedup();
+    if wants != state.watched {
+        state.watched.clone_from(&wants);
+        effects.push(Effect::Send(Command::Watch(wants)));
+    }
+}
+
+impl State {
+    /// Goes on with indexing the log for the logs pane; true when there is more to do.
+    pub fn catch_up(&mut self) -> bool {
+        let mut view = std::mem::take(&mut self.views.logs);
+        let more = view.catch_up(&self.situation.logs, SLICE);
+        self.views.logs = view;
+        self.more_to_do = more;
+        more
+    }
+}
