@@ -36,6 +36,7 @@
 //! terminal of 0x0 must not panic.
 
 pub mod caps;
+pub mod chrome;
 pub mod derived;
 pub mod draw;
 pub mod filter;
@@ -45,6 +46,8 @@ pub mod layout;
 pub mod msg;
 pub mod overlay;
 pub mod panes;
+pub mod record;
+pub mod run;
 pub mod state;
 pub mod term;
 pub mod textbox;

@@ -250,6 +250,8 @@ pub struct State {
     pub candidates: Option<Candidates>,
     /// A note begun and left with Esc.
     pub draft: String,
+    /// A word of the profile for the header, such as `PROD`.
+    pub label: SafeText,
     /// Patterns used before, newest last.
     pub filters: Vec<String>,
     /// Show what is written to the terminal; the figures come with [`super::Msg::Metered`].
@@ -317,6 +319,7 @@ impl State {
             source_ended: false,
             candidates: None,
             draft: String::new(),
+            label: SafeText::default(),
             filters: Vec::new(),
             metered: None,
             dirty: true,
@@ -439,5 +442,24 @@ impl State {
     /// Where everything goes on the present screen.
     pub fn layout(&self) -> Layout {
         layout::compute(self.size, self.focus, self.zoom)
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+
+    /// An empty console at a fixed time.
+    pub fn state() -> State {
+        let now: Timestamp = "2026-11-22T01:53:51Z".parse().unwrap();
+        let incident = Incident {
+            name: "shop-2026-11-22".into(),
+            path: None,
+            author: "yui@bastion".into(),
+            asked: "shop-alb".into(),
+            opened: now,
+            onset: None,
+        };
+        State::new(now, incident, Caps::default(), Keymap::default())
     }
 }

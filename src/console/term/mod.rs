@@ -11,10 +11,12 @@ pub mod guard;
 pub mod input;
 pub mod output;
 pub mod parse;
+pub mod screen;
 pub mod tty;
 
 pub use encoder::Encoder;
 pub use guard::{Guard, install_hooks};
 pub use input::Input;
 pub use output::{Meter, Output};
+pub use screen::Screen;
 pub use tty::Tty;

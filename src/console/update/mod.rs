@@ -7,6 +7,8 @@ mod over;
 mod recall;
 mod tell;
 
+pub use over::first_key;
+
 use super::msg::{Draft, Durability, Effect, JournalNews, Msg};
 use super::overlay::Overlay;
 use super::state::{EntryKind, JournalState, Mark, Saved, State};

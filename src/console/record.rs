@@ -1,0 +1,32 @@
+//! The incident file as the console sees it: something that takes drafts and
+//! observations without ever making it wait, and tells how they fare.
+
+use super::msg::{Draft, JournalNews, Recalled};
+use crate::situation::Observation;
+use crate::text::SafeText;
+use std::time::Duration;
+use tokio::sync::mpsc;
+
+/// Takes what is to be recorded. No call but [`Recorder::close`] waits.
+pub trait Recorder: Send {
+    /// Records a draft; [`JournalNews::Saved`] follows when it is on disk.
+    fn record(&mut self, draft: Draft);
+
+    /// Records observations in groups.
+    fn observed(&mut self, list: Vec<Observation>);
+
+    /// Writes everything out, at most `within`. The error is for the person:
+    /// what was not written, and where it was put instead.
+    fn close(&mut self, within: Duration) -> Result<(), SafeText>;
+}
+
+/// An incident file in use.
+pub struct Journal {
+    pub recorder: Box<dyn Recorder>,
+    /// How what was handed over fares.
+    pub news: mpsc::UnboundedReceiver<JournalNews>,
+    /// Records that were in the file, in slices, then those that others append.
+    /// The first slice is sent even when it is empty: a source is only started
+    /// behind what the file holds.
+    pub recalled: mpsc::Receiver<Vec<Recalled>>,
+}

@@ -1,0 +1,535 @@
+//! The one task that has a terminal, a clock and channels. It turns what
+//! happens into messages, draws when something changed, and carries effects out.
+
+use super::caps::Caps;
+use super::keys::Keymap;
+use super::msg::{Effect, Msg};
+use super::record::Journal;
+use super::state::{Incident, JournalState, Metered, State};
+use super::term::guard::{self, Guard};
+use super::term::input::{self, Input};
+use super::term::output::{Meter, Output};
+use super::term::parse::Typed;
+use super::term::{Screen, Tty, clipboard};
+use super::theme::Theme;
+use super::update;
+use crate::sources::{self, Command, Event};
+use crate::text::SafeText;
+use futures::FutureExt;
+use jiff::Timestamp;
+use rustix::process::Signal;
+use std::collections::VecDeque;
+use std::future::Future;
+use std::panic::AssertUnwindSafe;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::{Notify, mpsc};
+use tokio::time::Instant;
+
+/// Least time between frames: near, and at the other end of a network.
+const FRAME_NEAR: Duration = Duration::from_millis(33);
+const FRAME_FAR: Duration = Duration::from_millis(100);
+/// The same behind a key: a person waits for it.
+const FRAME_KEY: Duration = Duration::from_millis(8);
+/// Events taken in one go before the screen gets its turn.
+const BATCH: usize = 64;
+/// The longest such a go may take.
+const BATCH_TIME: Duration = Duration::from_millis(6);
+/// How long the incident file may take to be written out when a person leaves,
+/// and when the terminal or the session is gone.
+const CLOSE: Duration = Duration::from_secs(5);
+const CLOSE_GONE: Duration = Duration::from_millis(700);
+/// How long the last frame may take.
+const DRAIN: Duration = Duration::from_millis(200);
+
+/// Writes the postmortem of an incident file; gives one line on where it went.
+pub type Exporter = Arc<dyn Fn() -> Result<SafeText, SafeText> + Send + Sync>;
+
+/// What the command line and the config file say about the console.
+pub struct ConsoleConfig {
+    /// TARGET as typed; empty for the picker.
+    pub target: String,
+    pub incident: Incident,
+    pub caps: Caps,
+    pub theme: Theme,
+    /// A word of the profile for the header, such as `PROD`.
+    pub label: SafeText,
+    pub keymap: Keymap,
+    /// What `e` does; `None`: there is no incident file to export.
+    pub exporter: Option<Exporter>,
+    /// Reports of panics are appended here.
+    pub log: Option<PathBuf>,
+    /// Figures of the session are written here at the end, as JSON.
+    pub stats: Option<PathBuf>,
+    /// When the process began, for the time to the first frame.
+    pub started: std::time::Instant,
+}
+
+/// How it ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum How {
+    /// `q`.
+    Quit,
+    /// The terminal is gone, or SIGHUP.
+    HangUp,
+    /// SIGTERM or SIGINT.
+    Signal(i32),
+}
+
+/// What remains to be said on the normal screen.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ended {
+    pub how: How,
+    /// What is not in the incident file, and where it is instead.
+    pub unsaved: Option<SafeText>,
+}
+
+/// Why there is no console, or none any more.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// There is no terminal.
+    #[error("the console needs a terminal ({0}); `badgate check TARGET` works without")]
+    NoTerminal(std::io::Error),
+    /// The system refused a thread or a signal handler.
+    #[error("the console cannot start: {0}")]
+    Start(std::io::Error),
+    /// The program is at fault; the report was printed and logged.
+    #[error("the console stopped because of an error in badgate; {0}")]
+    Panicked(SafeText),
+}
+
+/// Runs the console until it is left. `link` is asked for `config.target` once
+/// what the incident file holds is folded.
+pub async fn run(
+    config: ConsoleConfig,
+    link: sources::Link,
+    journal: Option<Journal>,
+) -> Result<Ended, RunError> {
+    guard::install_hooks();
+    if let Some(log) = &config.log {
+        guard::log_to(log);
+    }
+    let tty = Tty::open().map_err(RunError::NoTerminal)?;
+    let mut signals = Signals::new().map_err(RunError::Start)?;
+    let taken = Guard::take(&tty).map_err(RunError::NoTerminal)?;
+    let output = Output::start(tty.clone(), config.caps.sync).map_err(RunError::Start)?;
+    let mut state = first_state(&config, journal.is_some(), tty.size());
+    let mut console = Console::new(&config, &tty, &taken, output, link, journal);
+    console.draw(&mut state);
+    let first_frame = config.started.elapsed();
+
+    let ended = AssertUnwindSafe(console.turn(&mut state, &mut signals)).catch_unwind().await;
+
+    let how = ended.as_ref().copied().unwrap_or(How::Quit);
+    let gone = how != How::Quit;
+    // The picture first where somebody looks at it, the file first where nobody does.
+    if !gone {
+        console.output.drain(DRAIN);
+        taken.leave();
+    }
+    let unsaved = console.close(&mut state, if gone { CLOSE_GONE } else { CLOSE });
+    if how != How::HangUp {
+        console.output.drain(DRAIN);
+    }
+    taken.leave();
+    write_stats(&config, &console.meter, first_frame);
+    match ended {
+        Ok(how) => Ok(Ended { how, unsaved }),
+        Err(_) => Err(RunError::Panicked(match unsaved {
+            None => "everything written down is in the incident file".into(),
+            Some(line) => line,
+        })),
+    }
+}
+
+fn first_state(config: &ConsoleConfig, recorded: bool, size: Option<(u16, u16)>) -> State {
+    let mut state = State::new(Timestamp::now(), config.incident.clone(), config.caps, config.keymap.clone());
+    state.theme = config.theme;
+    state.label = config.label.clone();
+    // A terminal that says 0x0 does not know; it is drawn for anyway.
+    state.size = size.filter(|s| s.0 > 0 && s.1 > 0).unwrap_or((80, 24));
+    state.journal = if recorded { JournalState::Recording } else { JournalState::Off };
+    state
+}
+
+/// Figures for benchmarks and bug reports.
+fn write_stats(config: &ConsoleConfig, meter: &Meter, first_frame: Duration) {
+    let Some(path) = &config.stats else { return };
+    let (bytes, frames, writes) = meter.totals();
+    let text = serde_json::json!({
+        "first_frame_ms": first_frame.as_secs_f64() * 1000.0,
+        "bytes": bytes,
+        "frames": frames,
+        "writes": writes,
+    });
+    let _ = std::fs::write(path, format!("{text}\n"));
+}
+
+struct Console<'a> {
+    config: &'a ConsoleConfig,
+    tty: &'a Tty,
+    taken: &'a Guard,
+    output: Output,
+    meter: Arc<Meter>,
+    screen: Screen,
+    link: sources::Link,
+    source_open: bool,
+    /// Commands the source had no room for.
+    commands: VecDeque<Command>,
+    journal: Option<Journal>,
+    /// The journal has said all it holds, and the source was asked for the target.
+    opened: bool,
+    told: (mpsc::Sender<Msg>, mpsc::Receiver<Msg>),
+    /// Bytes that go out with the next frame but are no part of it.
+    aside: Vec<u8>,
+    /// No frame before this.
+    next_frame: Instant,
+    last_frame: Instant,
+    end: Option<How>,
+}
+
+impl<'a> Console<'a> {
+    fn new(
+        config: &'a ConsoleConfig,
+        tty: &'a Tty,
+        taken: &'a Guard,
+        output: Output,
+        link: sources::Link,
+        journal: Option<Journal>,
+    ) -> Console<'a> {
+        let meter = output.meter();
+        let now = Instant::now();
+        Console {
+            config,
+            tty,
+            taken,
+            output,
+            meter,
+            screen: Screen::new((0, 0)),
+            link,
+            source_open: true,
+            commands: VecDeque::new(),
+            journal,
+            opened: false,
+            told: mpsc::channel(16),
+            aside: Vec::new(),
+            next_frame: now,
+            last_frame: now,
+            end: None,
+        }
+    }
+
+    /// The loop. Ends with the reason.
+    async fn turn(&mut self, state: &mut State, signals: &mut Signals) -> How {
+        let gone = Arc::new(Notify::new());
+        let tell_gone = Arc::clone(&gone);
+        let mut typed = match input::start(self.tty.clone(), move || tell_gone.notify_one()) {
+            Ok(typed) => typed,
+            // Without keys there is no console.
+            Err(_) => return How::HangUp,
+        };
+        if self.journal.is_none() {
+            self.open(state);
+        }
+        let mut tick = next_second();
+        loop {
+            if let Some(how) = self.end {
+                return how;
+            }
+            let room = self.output.has_room();
+            if state.dirty && room && Instant::now() >= self.next_frame {
+                self.draw(state);
+            }
+            let blocked = state.dirty && !room;
+            tokio::select! {
+                biased;
+                s = signals.next() => self.signal(state, s),
+                () = gone.notified() => return How::HangUp,
+                () = self.output.gone() => return How::HangUp,
+                input = typed.recv() => match input {
+                    Some(Input::Typed(list)) => self.keys(state, list),
+                    Some(Input::Gone) | None => return How::HangUp,
+                },
+                line = guard::next_report() => {
+                    let line = SafeText::from(format!("a part of badgate failed: {line}"));
+                    self.take(state, vec![Msg::Told { ok: false, line }]);
+                }
+                event = self.link.events.recv(), if self.source_open => self.events(state, event),
+                news = news(&mut self.journal) => match news {
+                    Some(msg) => self.take(state, vec![msg]),
+                    None => self.journal_ended(state),
+                },
+                Some(msg) = self.told.1.recv() => self.take(state, vec![msg]),
+                permit = self.link.commands.clone().reserve_owned(), if !self.commands.is_empty() => {
+                    match (permit, self.commands.pop_front()) {
+                        (Ok(permit), Some(command)) => _ = permit.send(command),
+                        _ => self.commands.clear(),
+                    }
+                }
+                () = self.output.room(), if blocked => {}
+                () = tokio::time::sleep_until(self.next_frame), if state.dirty && !blocked => {}
+                () = tokio::time::sleep_until(tick) => {
+                    tick = next_second();
+                    self.tick(state);
+                }
+                () = std::future::ready(()), if state.more_to_do => self.take(state, vec![Msg::Slice]),
+            }
+        }
+    }
+
+    /// Hands messages to `update` at the present time and does what it asks for.
+    fn take(&mut self, state: &mut State, messages: Vec<Msg>) {
+        self.update(state, Msg::Now(Timestamp::now()));
+        for msg in messages {
+            self.update(state, msg);
+        }
+    }
+
+    fn update(&mut self, state: &mut State, msg: Msg) {
+        for effect in update::update(state, msg) {
+            self.perform(state, effect);
+        }
+    }
+
+    fn keys(&mut self, state: &mut State, list: Vec<Typed>) {
+        self.update(state, Msg::Now(Timestamp::now()));
+        for typed in list {
+            match typed {
+                Typed::Key(key) => self.update(state, Msg::Key(key)),
+                Typed::Paste { text, cut } => {
+                    self.update(state, Msg::Paste(text));
+                    if cut {
+                        let line = "the paste was too long: its end is left out".into();
+                        self.update(state, Msg::Told { ok: false, line });
+                    }
+                }
+            }
+            if self.end.is_some() {
+                return;
+            }
+        }
+        self.next_frame = self.next_frame.min(self.last_frame + FRAME_KEY);
+    }
+
+    fn events(&mut self, state: &mut State, first: Option<Event>) {
+        let Some(first) = first else {
+            self.source_open = false;
+            self.take(state, vec![Msg::SourceEnded]);
+            return;
+        };
+        let begin = Instant::now();
+        self.take(state, vec![Msg::Source(first)]);
+        for _ in 1..BATCH {
+            if begin.elapsed() > BATCH_TIME {
+                break;
+            }
+            match self.link.events.try_recv() {
+                Ok(event) => self.update(state, Msg::Source(event)),
+                Err(_) => break,
+            }
+        }
+    }
+
+    fn tick(&mut self, state: &mut State) {
+        self.take(state, Vec::new());
+        if state.metered.is_some() {
+            let (bytes, frames, _) = self.meter.totals();
+            let last = self.meter.last.load(Ordering::Relaxed);
+            self.update(state, Msg::Metered(Metered { bytes, frames, last }));
+        }
+        // The clock.
+        state.dirty = true;
+    }
+
+    fn signal(&mut self, state: &mut State, signal: Signal) {
+        match signal {
+            Signal::HUP => self.end = Some(How::HangUp),
+            Signal::TERM | Signal::INT | Signal::QUIT => self.end = Some(How::Signal(signal.as_raw())),
+            Signal::TSTP => {
+                self.output.drain(DRAIN);
+                self.taken.leave();
+                // Stops the process right here; the shell has the terminal now.
+                // What wakes it is SIGCONT, which comes here next.
+                let _ = rustix::process::kill_process(rustix::process::getpid(), Signal::STOP);
+            }
+            Signal::CONT => self.resume(state),
+            Signal::WINCH => {
+                if let Some((w, h)) = self.tty.size().filter(|s| s.0 > 0 && s.1 > 0)
+                    && (w, h) != state.size
+                {
+                    self.take(state, vec![Msg::Resize(w, h)]);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn resume(&mut self, state: &mut State) {
+        // Whoever stopped us without asking left the terminal as it was; taking
+        // it anew covers that too.
+        self.taken.leave();
+        if self.taken.enter().is_err() {
+            self.end = Some(How::HangUp);
+            return;
+        }
+        let mut messages = vec![Msg::Continued];
+        if let Some((w, h)) = self.tty.size().filter(|s| s.0 > 0 && s.1 > 0) {
+            messages.push(Msg::Resize(w, h));
+        }
+        self.take(state, messages);
+    }
+
+    fn open(&mut self, state: &mut State) {
+        if !self.opened {
+            self.opened = true;
+            let target = self.config.target.clone();
+            self.perform(state, Effect::Send(Command::Open(target)));
+        }
+    }
+
+    fn journal_ended(&mut self, state: &mut State) {
+        // Both of its channels are closed: nothing more will be told.
+        if let Some(j) = &mut self.journal {
+            j.news.close();
+        }
+        self.open(state);
+    }
+
+    fn perform(&mut self, state: &mut State, effect: Effect) {
+        match effect {
+            Effect::Send(command) => match self.link.commands.try_send(command) {
+                Err(mpsc::error::TrySendError::Full(command)) => self.commands.push_back(command),
+                // A source that has ended was told of already.
+                Ok(()) | Err(mpsc::error::TrySendError::Closed(_)) => {}
+            },
+            Effect::Journal(draft) => {
+                if let Some(j) = &mut self.journal {
+                    j.recorder.record(draft);
+                }
+            }
+            Effect::Observed(list) => {
+                if let Some(j) = &mut self.journal {
+                    j.recorder.observed(list);
+                }
+            }
+            Effect::Copy(text) => {
+                let told = match clipboard::sequence(&text, self.config.caps.multiplexer) {
+                    Some(bytes) => {
+                        self.aside.extend_from_slice(&bytes);
+                        let line = format!("{} B sent to the terminal's clipboard (OSC 52)", text.len());
+                        Msg::Told { ok: true, line: line.into() }
+                    }
+                    None => {
+                        let line =
+                            format!("{} B are more than a terminal takes ({} B)", text.len(), clipboard::MAX);
+                        Msg::Told { ok: false, line: line.into() }
+                    }
+                };
+                self.update(state, told);
+            }
+            Effect::Export => self.export(state),
+            Effect::Redraw => self.screen.forget(),
+            Effect::Meter(_) => {}
+            Effect::Quit => self.end = Some(How::Quit),
+        }
+    }
+
+    fn export(&mut self, state: &mut State) {
+        let Some(export) = self.config.exporter.clone() else {
+            let line = "there is no incident file to export".into();
+            self.update(state, Msg::Told { ok: false, line });
+            return;
+        };
+        let tell = self.told.0.clone();
+        tokio::task::spawn_blocking(move || {
+            let msg = match export() {
+                Ok(line) => Msg::Told { ok: true, line },
+                Err(line) => Msg::Told { ok: false, line },
+            };
+            let _ = tell.blocking_send(msg);
+        });
+    }
+
+    fn draw(&mut self, state: &mut State) {
+        state.settle();
+        let picture = self.screen.frame(state);
+        let aside = std::mem::take(&mut self.aside);
+        self.output.frame(&aside, picture);
+        state.dirty = false;
+        self.last_frame = Instant::now();
+        self.next_frame = self.last_frame + if self.config.caps.remote { FRAME_FAR } else { FRAME_NEAR };
+    }
+
+    /// Writes down what is left and closes the incident file.
+    fn close(&mut self, state: &mut State, within: Duration) -> Option<SafeText> {
+        let journal = self.journal.as_mut()?;
+        for effect in update::parting(state) {
+            if let Effect::Journal(draft) = effect {
+                journal.recorder.record(draft);
+            }
+        }
+        journal.recorder.close(within).err()
+    }
+}
+
+/// What the journal tells next; never, when there is none. `None` when it has
+/// nothing more to tell.
+async fn news(journal: &mut Option<Journal>) -> Option<Msg> {
+    let Some(j) = journal else { return std::future::pending().await };
+    if j.news.is_closed() && j.recalled.is_closed() {
+        return std::future::pending().await;
+    }
+    tokio::select! {
+        biased;
+        Some(n) = j.news.recv() => Some(Msg::Journal(n)),
+        Some(r) = j.recalled.recv() => Some(Msg::Recalled(r)),
+        else => None,
+    }
+}
+
+/// A moment behind the next whole second of the wall clock.
+fn next_second() -> Instant {
+    let past = u64::try_from(Timestamp::now().subsec_nanosecond()).unwrap_or(0);
+    Instant::now() + Duration::from_nanos(1_000_000_000 - past.min(999_999_999)) + Duration::from_millis(1)
+}
+
+/// The signals that matter, as a stream.
+struct Signals {
+    streams: Vec<(Signal, tokio::signal::unix::Signal)>,
+}
+
+impl Signals {
+    fn new() -> std::io::Result<Signals> {
+        let wanted =
+            [Signal::HUP, Signal::TERM, Signal::INT, Signal::QUIT, Signal::TSTP, Signal::CONT, Signal::WINCH];
+        let streams = wanted
+            .into_iter()
+            .map(|s| Ok((s, signal(SignalKind::from_raw(s.as_raw()))?)))
+            .collect::<std::io::Result<_>>()?;
+        Ok(Signals { streams })
+    }
+
+    async fn next(&mut self) -> Signal {
+        std::future::poll_fn(|cx| {
+            for (which, stream) in &mut self.streams {
+                if stream.poll_recv(cx).is_ready() {
+                    return std::task::Poll::Ready(*which);
+                }
+            }
+            std::task::Poll::Pending
+        })
+        .await
+    }
+}
+
+/// `run` for callers that have no runtime: makes one, and does not wait for
+/// tasks that are still busy when the console has ended.
+pub fn block_on<F: Future>(future: F) -> std::io::Result<F::Output> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    let out = runtime.block_on(future);
+    runtime.shutdown_background();
+    Ok(out)
+}
