@@ -252,7 +252,14 @@ mod tests {
         let s = known();
         insta::assert_snapshot!(
             [200, 120, 80, 40, 12, 5].map(|w| format!("|{}|", head(&s, w))).join("\n"),
-            @""
+            @r"
+        | badgate  shop-alb  INC shop-2026-11-22  onset 01:41Z  +12m44s                                                                               prod 1234..9012  ap-northeast-1  creds 41m  REC  01:53:51Z |
+        | shop-alb  INC shop-2026-11-22  onset 01:41Z  +12m44s        prod 1234..9012  ap-northeast-1  creds 41m  REC  01:53:51Z |
+        | shop-alb  onset 01:41Z  +12m44s                 ap-northeast-1  REC  01:53:51Z |
+        | shop-alb                REC  01:53:51Z |
+        |  01:53:51Z |
+        |     |
+        "
         );
         for w in 0..200 {
             head(&s, w);

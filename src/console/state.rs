@@ -84,8 +84,8 @@ pub struct Frozen {
     pub situation: Box<Situation>,
     /// Serial number of the first log line that came after.
     pub log_end: u64,
-    /// Entries of the timeline at that moment.
-    pub timeline_len: usize,
+    /// Entries of the timeline that came since, other than a person's.
+    pub waiting: Vec<Entry>,
     /// Observations that came since, other than log lines.
     pub behind: u64,
 }
@@ -353,16 +353,15 @@ impl State {
     }
 
     /// Puts an entry where it belongs in time. Among those of one moment the
-    /// later comer stands last.
+    /// later comer stands last. While the picture is frozen, what people do is
+    /// shown and the rest waits.
     pub(super) fn enter(&mut self, entry: Entry) {
-        let at = self.timeline.partition_point(|e| e.at <= entry.at);
-        // What a person does while the picture is frozen is shown all the same.
-        if let Some(f) = &mut self.frozen
-            && at <= f.timeline_len
-            && matches!(entry.kind, EntryKind::Note | EntryKind::Mark | EntryKind::Step)
-        {
-            f.timeline_len += 1;
+        let own = matches!(entry.kind, EntryKind::Note | EntryKind::Mark | EntryKind::Step);
+        if let (Some(f), false) = (&mut self.frozen, own) {
+            f.waiting.push(entry);
+            return;
         }
+        let at = self.timeline.partition_point(|e| e.at <= entry.at);
         self.timeline.insert(at, entry);
         self.dirty = true;
     }
@@ -425,13 +424,6 @@ impl State {
     /// Log lines with this serial number and later are not shown.
     pub fn log_end(&self) -> u64 {
         self.frozen.as_ref().map_or(self.situation.logs.range().end, |f| f.log_end)
-    }
-
-    /// Timeline entries to show.
-    pub fn shown_timeline(&self) -> &[Entry] {
-        let end =
-            self.frozen.as_ref().map_or(self.timeline.len(), |f| f.timeline_len.min(self.timeline.len()));
-        &self.timeline[..end]
     }
 
     /// The time that ages are counted from: now, or the moment of the freeze.

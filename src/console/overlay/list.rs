@@ -5,6 +5,9 @@ use crate::console::textbox::TextBox;
 use nucleo_matcher::pattern::{CaseMatching, Normalization, Pattern};
 use nucleo_matcher::{Config, Matcher, Utf32Str};
 
+/// What a match at the very beginning is worth: more than any other.
+const PREFIX: u32 = 1 << 16;
+
 /// The state of such a list; what it lists is with its owner.
 #[derive(Clone, Debug)]
 pub struct FuzzyList {
@@ -35,7 +38,11 @@ impl FuzzyList {
             let mut scored: Vec<(u32, usize)> = labels
                 .iter()
                 .enumerate()
-                .filter_map(|(i, l)| Some((pattern.score(Utf32Str::new(l, &mut buf), &mut matcher)?, i)))
+                .filter_map(|(i, l)| {
+                    let score = pattern.score(Utf32Str::new(l, &mut buf), &mut matcher)?;
+                    // Who types the beginning of a name means that name.
+                    Some((score + if l.starts_with(typed) { PREFIX } else { 0 }, i))
+                })
                 .collect();
             scored.sort_by_key(|(score, i)| (std::cmp::Reverse(*score), *i));
             self.hits = scored.into_iter().map(|(_, i)| i).collect();

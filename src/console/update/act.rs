@@ -153,7 +153,10 @@ fn towards(state: &mut State, dx: i32, dy: i32) {
 }
 
 fn freeze(state: &mut State) {
-    if state.frozen.take().is_some() {
+    if let Some(f) = state.frozen.take() {
+        for entry in f.waiting {
+            state.enter(entry);
+        }
         state.settle();
         return;
     }
@@ -166,7 +169,7 @@ fn freeze(state: &mut State) {
         at: state.now,
         situation,
         log_end: state.situation.logs.range().end,
-        timeline_len: state.timeline.len(),
+        waiting: Vec::new(),
         behind: 0,
     });
 }
