@@ -13,6 +13,7 @@ use super::term::parse::Typed;
 use super::term::{Screen, Tty, clipboard};
 use super::theme::Theme;
 use super::update;
+use crate::procedure::Procedure;
 use crate::sources::{self, Command, Event};
 use crate::text::SafeText;
 use futures::FutureExt;
@@ -58,6 +59,9 @@ pub struct ConsoleConfig {
     /// A word of the profile for the header, such as `PROD`.
     pub label: SafeText,
     pub keymap: Keymap,
+    pub procedure: Arc<Procedure>,
+    /// Log groups named by the person, in force from the start.
+    pub following: Vec<SafeText>,
     /// What `e` does; `None`: there is no incident file to export.
     pub exporter: Option<Exporter>,
     /// Reports of panics are appended here.
@@ -149,6 +153,8 @@ fn first_state(config: &ConsoleConfig, recorded: bool, size: Option<(u16, u16)>)
     let mut state = State::new(Timestamp::now(), config.incident.clone(), config.caps, config.keymap.clone());
     state.theme = config.theme;
     state.label = config.label.clone();
+    state.following.clone_from(&config.following);
+    state.set_procedure(Arc::clone(&config.procedure));
     // A terminal that says 0x0 does not know; it is drawn for anyway.
     state.size = size.filter(|s| s.0 > 0 && s.1 > 0).unwrap_or((80, 24));
     state.journal = if recorded { JournalState::Recording } else { JournalState::Off };

@@ -9,13 +9,15 @@ use super::overlay::{Candidates, Overlay};
 use super::panes;
 use super::theme::Theme;
 use crate::diagnosis::timeouts::Measured;
-use crate::situation::Situation;
+use crate::procedure::{Procedure, StepResult};
 use crate::situation::Topic;
+use crate::situation::{Change, Situation};
 use crate::sources::{Call, Want};
 use crate::text::SafeText;
 use jiff::Timestamp;
 use std::collections::{BTreeMap, VecDeque};
 use std::path::PathBuf;
+use std::sync::Arc;
 
 /// One of the panes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -190,7 +192,10 @@ pub struct StepRun {
     pub key: u8,
     pub title: SafeText,
     pub phase: Phase,
+    /// Worst first, then the commands to run by hand.
     pub findings: Vec<Finding>,
+    /// The newest result in full.
+    pub result: Option<StepResult>,
 }
 
 /// One line for the person, shown in place of the key bar for a while.
@@ -204,6 +209,9 @@ pub struct Notice {
 
 /// Calls kept for the call log.
 pub const CALLS_KEPT: usize = 1000;
+
+/// Changes kept for the procedure.
+pub const CHANGES_KEPT: usize = 10_000;
 
 /// The whole console.
 #[derive(Clone, Debug)]
@@ -233,6 +241,8 @@ pub struct State {
     pub views: Views,
     pub overlay: Option<Overlay>,
     pub notice: Option<Notice>,
+    /// Words and checks of the steps; `None` where no step can be run.
+    pub procedure: Option<Arc<Procedure>>,
     /// Steps 0 to 9 by key.
     pub steps: Vec<StepRun>,
     /// By `at`, oldest first.
@@ -265,6 +275,10 @@ pub struct State {
     /// What the source was last told is on screen.
     pub(super) watched: Vec<Want>,
     pub(super) next_id: u64,
+    /// What changed while it was watched, oldest first, at most [`CHANGES_KEPT`].
+    pub(super) changes: Vec<Change>,
+    /// Observations taken in.
+    pub(super) observed: usize,
     /// The logs pane has lines it has not looked at yet; [`super::Msg::Slice`] goes on.
     pub more_to_do: bool,
     /// `q` was pressed and everything is done.
@@ -310,6 +324,7 @@ impl State {
             views: Views::default(),
             overlay: None,
             notice: None,
+            procedure: None,
             steps: Vec::new(),
             timeline: Vec::new(),
             journal: JournalState::Off,
@@ -327,6 +342,8 @@ impl State {
             asked: BTreeMap::new(),
             watched: Vec::new(),
             next_id: 0,
+            changes: Vec::new(),
+            observed: 0,
             more_to_do: false,
             leaving: false,
         }

@@ -1,6 +1,7 @@
 //! What keys and the palette do.
 
 use super::over::{first_key, group_names};
+use super::steps;
 use crate::console::keys::Action;
 use crate::console::msg::{Draft, Durability, Effect};
 use crate::console::overlay::{FilterBox, FuzzyList, Overlay, command_labels};
@@ -17,7 +18,7 @@ use serde_json::{Value, json};
 /// Does it.
 pub fn act(state: &mut State, action: Action, effects: &mut Vec<Effect>) {
     match action {
-        Action::Step(_) => {}
+        Action::Step(key) => steps::start(state, key, effects),
         Action::FocusNext => state.focus = next_pane(state.focus, 1),
         Action::FocusPrevious => state.focus = next_pane(state.focus, PaneId::ALL.len() - 1),
         Action::FocusLeft => towards(state, -1, 0),
@@ -36,7 +37,12 @@ pub fn act(state: &mut State, action: Action, effects: &mut Vec<Effect>) {
         }
         Action::Filter => open_filter(state),
         Action::Annotate => {
-            let input = TextBox::note().with(&state.draft);
+            let head = if state.draft.is_empty() && state.focus == PaneId::Procedure {
+                steps::note_head(state)
+            } else {
+                state.draft.clone()
+            };
+            let input = TextBox::note().with(&head);
             state.overlay = Some(Overlay::Note(input));
         }
         Action::Mark => mark(state, effects),
@@ -235,7 +241,7 @@ pub fn followed(state: &State) -> Vec<SafeText> {
 }
 
 /// Writes an entry of the person here into timeline and incident file.
-fn write_down(
+pub fn write_down(
     state: &mut State,
     at: Timestamp,
     kind: EntryKind,
@@ -268,6 +274,7 @@ pub fn note(state: &mut State, text: &SafeText, effects: &mut Vec<Effect>) -> bo
     let text = SafeText::multiline(text.trim_end());
     let at = state.now;
     write_down(state, at, EntryKind::Note, "note", text.clone(), json!({ "text": text }), effects);
+    state.read_notes();
     true
 }
 

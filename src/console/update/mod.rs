@@ -5,6 +5,7 @@ mod act;
 mod observe;
 mod over;
 mod recall;
+mod steps;
 mod tell;
 
 pub use over::first_key;
@@ -96,7 +97,7 @@ fn now(state: &mut State, t: jiff::Timestamp, effects: &mut Vec<Effect>) {
         state.notice = None;
         state.dirty = true;
     }
-    let _ = effects;
+    steps::overdue(state, effects);
 }
 
 fn journal(state: &mut State, news: JournalNews) {

@@ -1,9 +1,9 @@
 //! What sources say, and what they are told to look at.
 
-use super::{SLICE, tell};
+use super::{SLICE, steps, tell};
 use crate::console::msg::Effect;
 use crate::console::overlay::{Candidates, FuzzyList, Overlay};
-use crate::console::state::{CALLS_KEPT, Mark, PaneId, State};
+use crate::console::state::{CALLS_KEPT, CHANGES_KEPT, Mark, PaneId, State};
 use crate::situation::{Fact, Observation};
 use crate::sources::{Command, Event, Want};
 use crate::text::SafeText;
@@ -24,7 +24,7 @@ pub fn event(state: &mut State, event: Event, effects: &mut Vec<Effect>) {
             state.no_target = line.clone();
             state.say(Mark::Bad, line);
         }
-        Event::Done { id } => done(state, id),
+        Event::Done { id } => done(state, id, effects),
         Event::Called(call) => {
             if state.calls.len() == CALLS_KEPT {
                 state.calls.pop_front();
@@ -43,7 +43,11 @@ pub fn observe(state: &mut State, o: &Observation) {
     }
     let changes = state.situation.apply(o);
     state.stale.touch(o, &changes, false);
+    state.observed += 1;
     if !changes.is_empty() {
+        let extra = (state.changes.len() + changes.len()).saturating_sub(CHANGES_KEPT);
+        state.changes.drain(..extra.min(state.changes.len()));
+        state.changes.extend_from_slice(&changes);
         tell::changes(state, o, changes);
     }
     if state.situation.target.value().is_some() {
@@ -63,12 +67,14 @@ fn candidates(state: &mut State, new: Candidates) {
     }
 }
 
-fn done(state: &mut State, id: u64) {
+fn done(state: &mut State, id: u64, effects: &mut Vec<Effect>) {
     let Some(asked) = state.asked.remove(&id) else { return };
-    if asked.step.is_none() {
-        let took = state.now.duration_since(asked.at).as_secs_f64();
-        state.say(Mark::Good, format!("everything was asked anew in {took:.1} s"));
+    if let Some(step) = asked.step {
+        steps::finish(state, step, asked.at, false, effects);
+        return;
     }
+    let took = state.now.duration_since(asked.at).as_secs_f64();
+    state.say(Mark::Good, format!("everything was asked anew in {took:.1} s"));
 }
 
 /// Tells the source what is on screen, when that has changed.
@@ -96,6 +102,15 @@ pub fn watch(state: &mut State, effects: &mut Vec<Effect>) {
 }
 
 impl State {
+    /// Reads what people measured out of their notes.
+    pub(super) fn read_notes(&mut self) {
+        let measured = crate::procedure::measured(&self.notes());
+        if measured != self.measured {
+            self.measured = measured;
+            self.stale.timeouts = true;
+        }
+    }
+
     /// Goes on with indexing the log for the logs pane; true when there is more to do.
     pub fn catch_up(&mut self) -> bool {
         let mut view = std::mem::take(&mut self.views.logs);

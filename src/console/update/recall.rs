@@ -1,7 +1,7 @@
 //! Records of the incident file, read back when it is resumed or written into
 //! it by somebody else. They become what they were: facts, notes, marks, steps.
 
-use super::{observe, tell};
+use super::{observe, steps, tell};
 use crate::console::msg::Recalled;
 use crate::console::state::{EntryKind, State};
 use crate::text::SafeText;
@@ -45,7 +45,7 @@ fn entry(state: &mut State, at: Timestamp, by: &SafeText, kind: &str, data: &Val
             let what = word("what");
             (EntryKind::Gap, format!("not recorded: {what} ({})", word("reason")).into())
         }
-        "step" => return,
+        "step" => return steps::recall(state, at, by, data),
         // A kind of a newer version: shown as it is rather than not at all.
         other => (EntryKind::Session, format!("{other}: {data}").into()),
     };
@@ -53,6 +53,9 @@ fn entry(state: &mut State, at: Timestamp, by: &SafeText, kind: &str, data: &Val
         return;
     }
     state.enter(tell::entry(at, by, kind, text));
+    if kind == EntryKind::Note {
+        state.read_notes();
+    }
 }
 
 fn first_of(data: &Value, names: &[&str]) -> SafeText {
