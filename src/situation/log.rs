@@ -3,7 +3,9 @@
 use crate::text::SafeText;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use std::collections::hash_map::RandomState;
 use std::collections::{HashSet, VecDeque};
+use std::hash::BuildHasher;
 
 fn str_is_empty(s: &SafeText) -> bool {
     s.is_empty()
@@ -51,6 +53,10 @@ pub struct Held {
 }
 
 /// The newest lines, in order of arrival, within two bounds.
+///
+/// A line of 200 bytes costs about 320 bytes here: its text, and [`Held`].
+/// Names of groups and streams are shared between lines, and an id is given up
+/// once it is too old to meet its duplicate.
 #[derive(Clone, Debug)]
 pub struct LogRing {
     lines: VecDeque<Held>,
@@ -61,12 +67,10 @@ pub struct LogRing {
     dropped: u64,
     duplicates: u64,
     newest: Option<Timestamp>,
-    seen: HashSet<SafeText>,
-    seen_order: VecDeque<SafeText>,
+    ids: RecentIds,
+    groups: Names,
+    streams: Names,
 }
-
-/// Ids remembered for dedupe: two overlapping polls of 10,000 events.
-const REMEMBERED_IDS: usize = 20_000;
 
 impl Default for LogRing {
     fn default() -> Self {
@@ -86,25 +90,30 @@ impl LogRing {
             dropped: 0,
             duplicates: 0,
             newest: None,
-            seen: HashSet::new(),
-            seen_order: VecDeque::new(),
+            ids: RecentIds::default(),
+            groups: Names::default(),
+            streams: Names::default(),
         }
     }
 
     /// Takes a line; false when its id was seen before.
-    pub fn push(&mut self, line: LogLine) -> bool {
+    pub fn push(&mut self, mut line: LogLine) -> bool {
         if !line.id.is_empty() {
-            if !self.seen.insert(line.id.clone()) {
-                self.duplicates += 1;
-                return false;
-            }
-            self.seen_order.push_back(line.id.clone());
-            if self.seen_order.len() > REMEMBERED_IDS
-                && let Some(old) = self.seen_order.pop_front()
-            {
-                self.seen.remove(&old);
+            match self.ids.add(&line.id, self.next_seq) {
+                Seen::Before => {
+                    self.duplicates += 1;
+                    return false;
+                }
+                Seen::New { forgotten: Some(seq) } => {
+                    if let Some(i) = self.index(seq) {
+                        self.lines[i].line.id = SafeText::default();
+                    }
+                }
+                Seen::New { forgotten: None } => {}
             }
         }
+        self.groups.share(&mut line.group);
+        self.streams.share(&mut line.stream);
         let late = self.newest.is_some_and(|n| line.at < n);
         self.newest = self.newest.max(Some(line.at));
         self.bytes += line.text.len();
@@ -120,6 +129,13 @@ impl LogRing {
         true
     }
 
+    /// Position of a serial number among the lines held.
+    fn index(&self, seq: u64) -> Option<usize> {
+        let first = self.lines.front()?.seq;
+        let i = usize::try_from(seq.checked_sub(first)?).ok()?;
+        (i < self.lines.len()).then_some(i)
+    }
+
     /// Lines held, oldest first.
     pub fn iter(&self) -> impl DoubleEndedIterator<Item = &Held> + ExactSizeIterator {
         self.lines.iter()
@@ -127,8 +143,7 @@ impl LogRing {
 
     /// The line with this serial number, if still held.
     pub fn get(&self, seq: u64) -> Option<&Held> {
-        let first = self.lines.front()?.seq;
-        self.lines.get(usize::try_from(seq.checked_sub(first)?).ok()?)
+        self.lines.get(self.index(seq)?)
     }
 
     /// Number of lines held.
@@ -166,8 +181,79 @@ impl LogRing {
         self.lines.clear();
         self.bytes = 0;
         self.newest = None;
-        self.seen.clear();
-        self.seen_order.clear();
+        self.ids.clear();
+    }
+}
+
+/// Ids remembered for dedupe: several overlapping polls of 10,000 events.
+const REMEMBERED_IDS: usize = 1 << 16;
+
+/// Names shared between lines, per kind. Streams of short-lived tasks come and
+/// go by the thousand; when there are more, sharing starts anew.
+const SHARED_NAMES: usize = 4096;
+
+enum Seen {
+    Before,
+    /// First time; the line with serial number `forgotten` may drop its id.
+    New {
+        forgotten: Option<u64>,
+    },
+}
+
+/// The newest ids by their keyed 64-bit hash: among 65,536 of them a line is
+/// taken for a duplicate by mistake once in 10^10 rings.
+#[derive(Clone, Debug, Default)]
+struct RecentIds {
+    hasher: RandomState,
+    known: HashSet<u64>,
+    order: VecDeque<(u64, u64)>,
+}
+
+impl RecentIds {
+    fn add(&mut self, id: &str, seq: u64) -> Seen {
+        let hash = self.hasher.hash_one(id);
+        if !self.known.insert(hash) {
+            return Seen::Before;
+        }
+        self.order.push_back((hash, seq));
+        let mut forgotten = None;
+        if self.order.len() > REMEMBERED_IDS
+            && let Some((old, seq)) = self.order.pop_front()
+        {
+            self.known.remove(&old);
+            forgotten = Some(seq);
+        }
+        Seen::New { forgotten }
+    }
+
+    fn clear(&mut self) {
+        self.known.clear();
+        self.order.clear();
+    }
+}
+
+/// One allocation per name instead of one per line: lines read from a journal
+/// or off the wire each bring their own.
+#[derive(Clone, Debug, Default)]
+struct Names {
+    last: SafeText,
+    known: HashSet<SafeText>,
+}
+
+impl Names {
+    fn share(&mut self, name: &mut SafeText) {
+        if *name != self.last {
+            if let Some(held) = self.known.get(name.as_str()) {
+                self.last = held.clone();
+            } else {
+                if self.known.len() >= SHARED_NAMES {
+                    self.known.clear();
+                }
+                self.known.insert(name.clone());
+                self.last = name.clone();
+            }
+        }
+        *name = self.last.clone();
     }
 }
 
@@ -218,4 +304,84 @@ pub enum GroupOrigin {
     TaskDefinition,
     /// Its name resembles the load balancer's or a target group's.
     NameMatch,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn line(n: i64, id: &str) -> LogLine {
+        LogLine {
+            at: Timestamp::from_second(n).unwrap(),
+            group: SafeText::from("/app/shop".to_string()),
+            stream: SafeText::from(format!("i-{}", n % 3)),
+            id: SafeText::from(id),
+            text: SafeText::from(format!("line {n:05}")),
+        }
+    }
+
+    #[test]
+    fn keeps_the_newest_and_counts_the_rest() {
+        let mut ring = LogRing::new(3, 1 << 20);
+        for n in 0..5 {
+            assert!(ring.push(line(n, "")));
+        }
+        assert_eq!((ring.len(), ring.dropped(), ring.range()), (3, 2, 2..5));
+        assert_eq!(ring.get(2).unwrap().line.text, "line 00002");
+        assert!(ring.get(1).is_none() && ring.get(5).is_none());
+        assert_eq!(ring.bytes(), 30);
+
+        let mut ring = LogRing::new(100, 25);
+        for n in 0..5 {
+            ring.push(line(n, ""));
+        }
+        assert_eq!((ring.len(), ring.dropped(), ring.bytes()), (2, 3, 20));
+    }
+
+    #[test]
+    fn a_line_larger_than_the_ring_is_still_shown() {
+        let mut ring = LogRing::new(100, 4);
+        ring.push(line(1, ""));
+        ring.push(line(2, ""));
+        assert_eq!((ring.len(), ring.dropped()), (1, 1));
+    }
+
+    #[test]
+    fn refuses_an_id_it_remembers_and_forgets_old_ones() {
+        let mut ring = LogRing::default();
+        assert!(ring.push(line(1, "a")));
+        assert!(!ring.push(line(1, "a")));
+        assert_eq!((ring.len(), ring.duplicates()), (1, 1));
+        for n in 0..REMEMBERED_IDS {
+            assert!(ring.push(line(2, &format!("n{n}"))));
+        }
+        assert!(ring.get(0).unwrap().line.id.is_empty(), "an id that can meet no duplicate is given up");
+        assert_eq!(ring.get(1).unwrap().line.id, "n0");
+        assert!(ring.push(line(1, "a")));
+        ring.clear();
+        assert!(ring.push(line(2, "n9")), "a cleared ring has seen nothing");
+    }
+
+    #[test]
+    fn marks_lines_that_come_after_later_ones() {
+        let mut ring = LogRing::default();
+        for n in [5, 7, 6, 7, 8] {
+            ring.push(line(n, ""));
+        }
+        let late: Vec<bool> = ring.iter().map(|h| h.late).collect();
+        assert_eq!(late, [false, false, true, false, false]);
+    }
+
+    #[test]
+    fn lines_share_their_names() {
+        let mut ring = LogRing::default();
+        for n in 0..6 {
+            ring.push(line(n, ""));
+        }
+        let at = |n: u64| ring.get(n).unwrap().line.clone();
+        assert!(std::ptr::eq(at(0).group.as_str(), at(5).group.as_str()));
+        assert!(std::ptr::eq(at(0).stream.as_str(), at(3).stream.as_str()));
+        assert_eq!(at(1).stream, "i-1");
+        assert_eq!(std::mem::size_of::<Held>(), 96, "a million of them is what the memory bound counts on");
+    }
 }

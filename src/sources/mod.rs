@@ -11,6 +11,9 @@ use tokio::sync::mpsc;
 
 #[cfg(feature = "aws")]
 pub mod aws;
+pub mod file_tail;
+pub mod outbox;
+pub mod stamp;
 
 /// What the console and `check` ask of a source.
 #[derive(Clone, Debug, PartialEq)]

@@ -30,6 +30,9 @@ impl SafeText {
     /// One-line text from bytes of unknown encoding. Bytes that are no UTF-8
     /// are shown as `\xff`.
     pub fn from_bytes(bytes: &[u8]) -> Self {
+        if bytes.is_empty() {
+            return Self::default();
+        }
         match std::str::from_utf8(bytes) {
             Ok(text) if is_plain(bytes) => Self(text.into()),
             _ => Self(scan::run(bytes, Lines::Single).into()),
@@ -54,8 +57,26 @@ impl SafeText {
         Self::cap(input.as_ref(), Lines::Multi, max_bytes)
     }
 
+    /// As [`SafeText::capped`] for a line of which only the head was kept:
+    /// `more` bytes came behind `head` and count among those left out.
+    pub fn capped_head(head: &[u8], more: u64, max_bytes: usize) -> Self {
+        if more == 0
+            && head.len() <= max_bytes
+            && is_plain(head)
+            && let Ok(text) = std::str::from_utf8(head)
+        {
+            return if text.is_empty() { Self::default() } else { Self(text.into()) };
+        }
+        Self::cap_head(head, Lines::Single, max_bytes, more)
+    }
+
     fn cap(input: &[u8], lines: Lines, max_bytes: usize) -> Self {
+        Self::cap_head(input, lines, max_bytes, 0)
+    }
+
+    fn cap_head(input: &[u8], lines: Lines, max_bytes: usize, more: u64) -> Self {
         let (mut out, left) = scan::scan(input, lines, max_bytes);
+        let left = left as u64 + more;
         if left > 0 {
             use fmt::Write;
             // Writing to a String cannot fail.
@@ -95,8 +116,10 @@ impl Borrow<str> for SafeText {
 }
 
 impl Default for SafeText {
+    /// Empty text. It costs no allocation: lines without a stream or an id
+    /// are held by the million.
     fn default() -> Self {
-        Self("".into())
+        Self(Arc::default())
     }
 }
 
