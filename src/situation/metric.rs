@@ -32,6 +32,12 @@ impl MetricKey {
     }
 }
 
+/// A period counts as settled this many seconds after its end. The nodes of a
+/// load balancer report one by one, so a newer point may still grow, and a
+/// minute in which one series has its point and another has none may only be
+/// half told.
+pub const SETTLING_S: i64 = 120;
+
 /// One series. A minute without a point is *absent*, which is not zero:
 /// load balancers publish nothing when there is nothing to report, so absence
 /// means zero only where `RequestCount` has a point for the same minute.
@@ -50,6 +56,12 @@ impl Series {
         self.points.last().copied()
     }
 
+    /// The points of periods that are settled at `now`.
+    pub fn settled(&self, now: Timestamp) -> &[(Timestamp, f64)] {
+        let last = now.as_second() - SETTLING_S - i64::from(self.period_s);
+        &self.points[..self.points.partition_point(|p| p.0.as_second() <= last)]
+    }
+
     /// The value of the period that starts at `t`.
     pub fn at(&self, t: Timestamp) -> Option<f64> {
         self.points.binary_search_by_key(&t, |p| p.0).ok().map(|i| self.points[i].1)
@@ -60,5 +72,23 @@ impl Series {
         let mut hit = self.points.iter().filter(|p| p.0 >= from && p.0 < to).peekable();
         hit.peek()?;
         Some(hit.map(|p| p.1).sum())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_newest_minutes_are_not_settled() {
+        let at = |t: &str| format!("2026-11-22T{t}Z").parse::<Timestamp>().unwrap();
+        let points = ["01:50:00", "01:51:00", "01:52:00"].map(|t| (at(t), 1.0)).to_vec();
+        let series = Series { key: MetricKey::alb("arn", "RequestCount", "Sum"), period_s: 60, points };
+        assert_eq!(series.settled(at("01:53:50")).len(), 1);
+        assert_eq!(series.settled(at("01:54:00")).len(), 2);
+        assert_eq!(series.settled(at("01:55:00")).len(), 3);
+        assert_eq!(series.settled(at("01:50:30")).len(), 0);
+        assert_eq!(series.sum(at("01:50:00"), at("01:52:00")), Some(2.0));
+        assert_eq!(series.sum(at("02:50:00"), at("03:52:00")), None, "absent is not zero");
     }
 }
