@@ -12,6 +12,7 @@ use tokio::sync::mpsc;
 #[cfg(feature = "aws")]
 pub mod aws;
 pub mod file_tail;
+mod line_cap;
 pub mod outbox;
 pub mod stamp;
 

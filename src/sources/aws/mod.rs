@@ -9,6 +9,7 @@ pub mod client;
 mod error;
 mod guard;
 pub mod limiter;
+pub mod logs;
 pub mod metrics;
 pub mod operations;
 mod whole;

@@ -27,8 +27,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 
-pub use split::SHOWN;
-
 /// Pause between two looks at files that grow.
 const BUSY: Duration = Duration::from_millis(50);
 /// Pause between two looks at files that rest.

@@ -1,9 +1,8 @@
 //! Cuts a stream of bytes into lines without ever holding a whole long one.
 
+use crate::sources::line_cap::{SHOWN, capped_line};
 use crate::text::SafeText;
 
-/// Bytes of a line that are shown; the rest is counted.
-pub const SHOWN: usize = 16 << 10;
 /// Bytes of an unfinished line that are held: what [`SHOWN`] can need, as the
 /// sanitiser looks no further.
 const HELD: usize = 2 * SHOWN + 64;
@@ -24,7 +23,7 @@ impl Cut<'_> {
     /// The line for showing: one line end cut off, capped, safe.
     pub fn text(&self) -> SafeText {
         let head = if self.more == 0 { crate::text::trim_line_end(self.head) } else { self.head };
-        let text = SafeText::capped_head(head, self.more, SHOWN);
+        let text = capped_line(head, self.more);
         if self.nuls == 0 { text } else { SafeText::from(format!("(+{} NUL B) {text}", self.nuls)) }
     }
 }
