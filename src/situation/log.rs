@@ -306,6 +306,21 @@ pub enum GroupOrigin {
     NameMatch,
 }
 
+/// Groups followed when nobody has chosen: those a person named, else those
+/// the configuration or the resources name, else the one whose name fits best.
+/// `groups` is in the order of [`GroupOrigin`], as sources give it.
+pub fn worth_following(groups: &[LogGroup]) -> Vec<SafeText> {
+    const AT_ONCE: usize = 10;
+    let Some(best) = groups.iter().map(|g| g.origin).min() else { return Vec::new() };
+    let alike = |o: GroupOrigin| match best {
+        // A tag and a task definition are equally sure.
+        GroupOrigin::Tag | GroupOrigin::TaskDefinition => o <= GroupOrigin::TaskDefinition,
+        _ => o == best,
+    };
+    let most = if best == GroupOrigin::NameMatch { 1 } else { AT_ONCE };
+    groups.iter().filter(|g| alike(g.origin)).take(most).map(|g| g.name.clone()).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -383,5 +398,23 @@ mod tests {
         assert!(std::ptr::eq(at(0).stream.as_str(), at(3).stream.as_str()));
         assert_eq!(at(1).stream, "i-1");
         assert_eq!(std::mem::size_of::<Held>(), 96, "a million of them is what the memory bound counts on");
+    }
+
+    #[test]
+    fn follows_what_is_named_before_what_merely_fits() {
+        use GroupOrigin::{Config, NameMatch, Option, Tag, TaskDefinition};
+        let pick = |origins: &[GroupOrigin]| {
+            let groups: Vec<LogGroup> = origins
+                .iter()
+                .enumerate()
+                .map(|(i, o)| LogGroup { name: format!("/{i}").into(), origin: *o, stored_bytes: None })
+                .collect();
+            worth_following(&groups).iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")
+        };
+        assert_eq!(pick(&[Option, Option, Config, Tag]), "/0 /1");
+        assert_eq!(pick(&[Config, Tag]), "/0");
+        assert_eq!(pick(&[Tag, TaskDefinition, NameMatch]), "/0 /1");
+        assert_eq!(pick(&[NameMatch, NameMatch]), "/0");
+        assert_eq!(pick(&[]), "");
     }
 }

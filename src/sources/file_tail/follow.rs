@@ -118,6 +118,13 @@ impl Follower {
         look
     }
 
+    /// Gives the unfinished lines: there will be no further look.
+    pub fn finish(&mut self, mut line: impl FnMut(Cut<'_>)) {
+        for reader in self.before.iter_mut().map(|b| &mut b.0).chain(&mut self.now) {
+            reader.split.flush(&mut line);
+        }
+    }
+
     fn look_at(&mut self, meta: &Metadata, clock: Instant, look: &mut Look, mut line: impl FnMut(Cut<'_>)) {
         let rotated = self.now.as_ref().is_some_and(|r| !r.stream && r.ident != (meta.dev(), meta.ino()));
         if rotated && let Some(old) = self.now.take() {

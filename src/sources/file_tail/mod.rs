@@ -20,6 +20,7 @@ use crate::text::SafeText;
 use follow::{Follower, State};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
+use split::Cut;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -72,6 +73,29 @@ pub fn follow_into(paths: Vec<PathBuf>, outbox: Outbox, zone: TimeZone) -> std::
     let stopped = Arc::clone(&stop);
     std::thread::Builder::new().name("file-tail".into()).spawn(move || run(files, &outbox, &stopped))?;
     Ok(FileTail { stop })
+}
+
+/// Reads the last MiB or so of each file, once: for a headless check. Per file
+/// its lines and how it is, or why it cannot be read. Blocks while it reads.
+pub fn once(paths: &[PathBuf]) -> Vec<Observation> {
+    let stamps = Stamps::new(TimeZone::system());
+    let mut out = Vec::new();
+    for (name, path) in names(paths).into_iter().zip(paths) {
+        let mut file = Followed::new(name, path.clone(), stamps.clone());
+        let mut lines = Vec::new();
+        // A pipe that never ends is left after as much as a file's last look.
+        for _ in 0..64 {
+            if !file.read(&mut lines) {
+                break;
+            }
+        }
+        file.finish(&mut lines);
+        if !lines.is_empty() {
+            out.push(file.observe(Timestamp::now(), Fact::LogLines(lines)));
+        }
+        out.push(file.observe(Timestamp::now(), file.fact()));
+    }
+    out
 }
 
 /// What each file is called: its file name, or the path as given where two
@@ -130,33 +154,48 @@ impl Followed {
         }
     }
 
-    /// Looks once; true when there may be more at once.
+    /// Looks once and passes on what is there; true when there may be more at once.
     fn look(&mut self, outbox: &Outbox) -> bool {
-        let now = Timestamp::now();
-        let clock = Instant::now();
         let mut lines = Vec::new();
-        let Followed { name, follower, stamps, last, .. } = self;
-        let look = follower.look(clock, |cut| {
-            let at = time_of(stamps, last, cut.head, now);
-            let (group, stream, id) = (name.clone(), SafeText::default(), SafeText::default());
-            lines.push(LogLine { at, group, stream, id, text: cut.text() });
-        });
+        let more = self.read(&mut lines);
+        let (now, clock) = (Timestamp::now(), Instant::now());
         let unchanged = self.said.as_ref() == Some(self.follower.state());
         if !unchanged || (lines.is_empty() && clock.duration_since(self.said_at) >= ALIVE) {
-            outbox.say(Observation {
-                at: now,
-                source: self.source.clone(),
-                topic: Topic::Tail(self.name.clone()),
-                fact: self.fact(),
-                took_ms: 0,
-            });
+            outbox.say(self.observe(now, self.fact()));
             self.said = Some(self.follower.state().clone());
             self.said_at = clock;
         }
         if !lines.is_empty() {
             outbox.lines(&self.name, &self.source, now, lines);
         }
+        more
+    }
+
+    /// Appends the lines of one look; true when there may be more at once.
+    fn read(&mut self, lines: &mut Vec<LogLine>) -> bool {
+        let now = Timestamp::now();
+        let Followed { name, follower, stamps, last, .. } = self;
+        let look = follower.look(Instant::now(), |cut| {
+            let at = time_of(stamps, last, cut.head, now);
+            lines.push(line_of(name, at, &cut));
+        });
         look.more
+    }
+
+    /// The end of a file that will not be looked at again: a last line without
+    /// a line feed is a line.
+    fn finish(&mut self, lines: &mut Vec<LogLine>) {
+        let now = Timestamp::now();
+        let Followed { name, follower, stamps, last, .. } = self;
+        follower.finish(|cut| {
+            let at = time_of(stamps, last, cut.head, now);
+            lines.push(line_of(name, at, &cut));
+        });
+    }
+
+    fn observe(&self, at: Timestamp, fact: Fact) -> Observation {
+        let (source, topic) = (self.source.clone(), Topic::Tail(self.name.clone()));
+        Observation { at, source, topic, fact, took_ms: 0 }
     }
 
     fn fact(&self) -> Fact {
@@ -173,6 +212,11 @@ impl Followed {
             },
         })
     }
+}
+
+fn line_of(name: &SafeText, at: Timestamp, cut: &Cut<'_>) -> LogLine {
+    let (stream, id) = (SafeText::default(), SafeText::default());
+    LogLine { at, group: name.clone(), stream, id, text: cut.text() }
 }
 
 /// The time a line has, or that of the line it continues, or now.

@@ -281,3 +281,16 @@ async fn a_burst_comes_whole_and_in_order() {
         }
     }
 }
+
+#[test]
+fn once_reads_to_the_end_and_says_what_is_missing() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("app.log");
+    fs::write(&path, "2026-11-22T01:53:50Z one\ntwo\nthree without an end").unwrap();
+    let all = once(&[path, dir.path().join("missing.log")]);
+    let texts: Vec<&str> = lines_of(&all).iter().map(|l| l.text.as_str()).collect();
+    assert_eq!(texts, ["2026-11-22T01:53:50Z one", "two", "three without an end"]);
+    assert!(matches!(&all[1].fact, Fact::Tail(t) if t.mode == TailMode::File));
+    assert!(matches!(&all[2].fact, Fact::Unknown(Reason::NotFound { .. })));
+    assert_eq!(all.len(), 3);
+}

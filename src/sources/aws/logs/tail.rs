@@ -145,7 +145,7 @@ impl<A: LogApi> Follow<A> {
         let (opened, screens) = futures::join!(self.open(), join_all(screens));
         for (i, got) in screens {
             // Where a live session stands, it says what is missing in its note.
-            if let Err(reason) = self.take(i, got).await
+            if let Err(reason) = self.take(i, got)
                 && opened.is_err()
             {
                 self.fail(i, reason);
@@ -241,7 +241,7 @@ impl<A: LogApi> Follow<A> {
                     Err(_) => return Ended::Cut(format!("silent for {} s", SILENCE.as_secs())),
                 },
                 Some((i, got)) = readings.next(), if !readings.is_empty() => {
-                    match self.take(i, got).await {
+                    match self.take(i, got) {
                         Ok(()) if self.groups[i].is_read() => {}
                         Ok(()) => due = Some(Instant::now() + self.terms.every),
                         Err(reason) => {
@@ -270,6 +270,9 @@ impl<A: LogApi> Follow<A> {
                     }
                     due = Some(Instant::now() + SETTLE);
                     self.say_all(TailMode::Live, "");
+                }
+                Update::Events { .. } if self.terms.outbox.is_closed() => {
+                    return Ended::Cut("the console is gone".into());
                 }
                 Update::Events { sampled, events } => {
                     if sampled {
@@ -350,10 +353,8 @@ impl<A: LogApi> Follow<A> {
     }
 
     /// Takes what a read brought: shows what is new in it, and remembers where
-    /// to go on. Waits while the console is behind: what is not read now can be
-    /// read later.
-    async fn take(&mut self, i: usize, got: Result<Got, Reason>) -> Result<(), Reason> {
-        self.terms.outbox.room().await;
+    /// to go on.
+    fn take(&mut self, i: usize, got: Result<Got, Reason>) -> Result<(), Reason> {
         let got = match got {
             Ok(got) => got,
             Err(reason) => {
@@ -421,11 +422,14 @@ impl<A: LogApi> Follow<A> {
         let mut failures = 0;
         self.terms.again.mark_unchanged();
         loop {
+            // What is not read now can be read later: a console that is behind
+            // makes a poll wait, not lose lines.
+            self.terms.outbox.room().await;
             let readings: Vec<Reading> = (0..self.groups.len()).map(|i| self.reading(i)).collect();
             let mut wait: Option<Duration> = None;
             let mut behind = false;
             for (i, got) in join_all(readings).await {
-                match self.take(i, got).await {
+                match self.take(i, got) {
                     Ok(()) => {
                         behind |= self.groups[i].resume.is_some();
                         let note = format!("{why}; polled every {} s", self.terms.every.as_secs().max(1));

@@ -587,12 +587,38 @@ async fn a_bad_token_does_not_hold_the_tail_up() {
 
 #[tokio::test(start_paused = true)]
 async fn the_end_of_the_console_ends_the_tail() {
-    let mut rig = Rig::new(&["/app"], |s, _| s.with(|s| s.live_denied = true));
-    rig.pass(5.0).await;
-    rig.events.close();
-    while rig.events.recv().await.is_some() {}
-    rig.put("line");
-    tokio::time::timeout(Duration::from_secs(900), &mut rig.task).await.expect("the tail goes on").unwrap();
+    for denied in [true, false] {
+        let mut rig = Rig::new(&["/app"], |s, _| s.with(|s| s.live_denied = denied));
+        rig.pass(5.0).await;
+        rig.events.close();
+        while rig.events.recv().await.is_some() {}
+        rig.put("line");
+        tokio::time::timeout(Duration::from_secs(900), &mut rig.task)
+            .await
+            .expect("the tail goes on")
+            .unwrap();
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_live_tail_drops_and_counts_what_a_frozen_console_cannot_take() {
+    let mut rig = Rig::new(&["/app"], |_, _| {});
+    rig.pass(3.0).await;
+    let long = "x".repeat(10_000);
+    let mut n = 0;
+    for _ in 0..60 {
+        for _ in 0..100 {
+            rig.put(&format!("{n} {long}"));
+            n += 1;
+        }
+        sleep(Duration::from_secs(1)).await;
+    }
+    rig.pass(30.0).await;
+    let state = rig.state("/app");
+    let dropped: usize = state.split_once("Live: ").unwrap().1.split_once(' ').unwrap().0.parse().unwrap();
+    assert!(state.ends_with("lines dropped, the console was too slow"), "{state}");
+    assert_eq!(rig.lines.len() + dropped, n, "every line is shown or counted");
+    assert!(rig.lines.last().unwrap().starts_with(&format!("{} ", n - 1)), "the newest line is shown");
 }
 
 #[test]

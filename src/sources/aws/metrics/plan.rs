@@ -13,8 +13,11 @@ use crate::text::SafeText;
 #[derive(Clone, Debug, PartialEq)]
 pub struct Ask {
     pub key: MetricKey,
-    pub dimensions: Vec<(&'static str, String)>,
+    pub dimensions: Dimensions,
 }
+
+/// Names and values, an exact set.
+type Dimensions = Vec<(&'static str, String)>;
 
 const SUM: &str = "Sum";
 
@@ -93,16 +96,15 @@ pub fn plan(lb: &LoadBalancer, groups: &[TargetGroup]) -> Vec<Ask> {
     let lb_dim = ("LoadBalancer", lb.dimension().to_string());
     let zones: Vec<&SafeText> = lb.zones.iter().map(|z| &z.az).filter(|az| !az.is_empty()).collect();
     let mut out = Vec::new();
-    let mut ask =
-        |subject: &SafeText, name: &str, stat: &str, az: &str, dimensions: Vec<(&'static str, String)>| {
-            let mut key = MetricKey::alb(subject.clone(), name, stat);
-            key.az = az.into();
-            let mut dimensions = dimensions;
-            if !az.is_empty() {
-                dimensions.push(("AvailabilityZone", az.to_string()));
-            }
-            out.push(Ask { key, dimensions });
-        };
+    let mut ask = |subject: &SafeText, name: &str, stat: &str, az: &str, dimensions: Dimensions| {
+        let mut key = MetricKey::alb(subject.clone(), name, stat);
+        key.az = az.into();
+        let mut dimensions = dimensions;
+        if !az.is_empty() {
+            dimensions.push(("AvailabilityZone", az.to_string()));
+        }
+        out.push(Ask { key, dimensions });
+    };
     for name in LB_SUMS {
         ask(&lb.arn, name, SUM, "", vec![lb_dim.clone()]);
     }
@@ -156,13 +158,7 @@ mod tests {
         }
     }
 
-    fn dims(
-        asks: &[Ask],
-        name: &str,
-        stat: &str,
-        subject: &str,
-        az: &str,
-    ) -> Option<Vec<(&'static str, String)>> {
+    fn dims(asks: &[Ask], name: &str, stat: &str, subject: &str, az: &str) -> Option<Dimensions> {
         let hit: Vec<&Ask> = asks
             .iter()
             .filter(|a| {
