@@ -133,13 +133,16 @@ impl<T> Datum<T> {
         true
     }
 
-    /// Takes a failed attempt; the last known value stays.
-    pub fn fail(&mut self, gap: Gap) {
+    /// Takes a failed attempt; the last known value stays. Returns false for
+    /// a failure that came too late to matter.
+    pub fn fail(&mut self, gap: Gap) -> bool {
         let newer_value = self.known.as_ref().is_some_and(|k| k.as_of > gap.at);
         let newer_gap = self.gap.as_ref().is_some_and(|g| g.at > gap.at);
-        if !newer_value && !newer_gap {
-            self.gap = Some(gap);
+        if newer_value || newer_gap {
+            return false;
         }
+        self.gap = Some(gap);
+        true
     }
 
     /// The last known value, however old.

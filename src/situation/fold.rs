@@ -32,6 +32,8 @@ pub struct LbState {
 #[derive(Clone, Debug, Default)]
 pub struct GroupState {
     pub group: Option<TargetGroup>,
+    /// When `group` was true. A group may be listed under several load balancers.
+    pub group_as_of: Option<Timestamp>,
     pub attributes: Datum<Attributes>,
     pub health: Datum<Vec<TargetHealth>>,
     /// History of each target, by key; targets that left stay with `gone`.
@@ -126,21 +128,22 @@ impl Situation {
             self.fail(&o.topic, reason, o.at, &mut changes);
             return changes;
         }
+        let Some(differs) = self.take(o, &mut changes) else { return changes };
         if self.gaps.get(&o.topic).is_some_and(|g| g.at <= o.at) {
             self.gaps.remove(&o.topic);
-            changes.push(Change::Found { topic: o.topic.clone(), at: o.at });
+            changes.insert(0, Change::Found { topic: o.topic.clone(), at: o.at });
         }
-        let differs = self.take(o, &mut changes);
         if differs {
             changes.push(Change::Config { topic: o.topic.clone(), at: o.at });
         }
         changes
     }
 
-    /// Stores a fact; true when it replaced a different configuration value.
-    fn take(&mut self, o: &Observation, changes: &mut Vec<Change>) -> bool {
+    /// Stores a fact; true when it replaced a different configuration value,
+    /// `None` when it does not belong under its topic.
+    fn take(&mut self, o: &Observation, changes: &mut Vec<Change>) -> Option<bool> {
         let (at, src) = (o.at, &o.source);
-        match (&o.topic, &o.fact) {
+        Some(match (&o.topic, &o.fact) {
             (Topic::Identity, Fact::Identity(v)) => {
                 set(&mut self.identity, v, at, src);
                 false
@@ -163,10 +166,11 @@ impl Situation {
                 set(&mut self.groups.entry(tg.clone()).or_default().attributes, v, at, src)
             }
             (Topic::Tags(lb), Fact::Tags(v)) => {
-                for (arn, tags) in v {
-                    self.tags.insert(arn.clone(), tags.clone());
+                if self.lb_mut(lb).tags.learn((), at, src.clone()) {
+                    for (arn, tags) in v {
+                        self.tags.insert(arn.clone(), tags.clone());
+                    }
                 }
-                self.lb_mut(lb).tags.learn((), at, src.clone());
                 false
             }
             (Topic::TargetHealth(tg), Fact::TargetHealth(v)) => {
@@ -194,8 +198,8 @@ impl Situation {
                 set(self.prefix_lists.entry(id.clone()).or_default(), v, at, src)
             }
             (Topic::Metrics(lb), Fact::Metrics(v)) => {
-                self.take_metrics(v);
-                self.lb_mut(lb).metrics.learn((), at, src.clone());
+                let newest = self.lb_mut(lb).metrics.learn((), at, src.clone());
+                self.take_metrics(v, newest);
                 false
             }
             (Topic::EcsServices(tg), Fact::EcsServices(v)) => {
@@ -225,16 +229,20 @@ impl Situation {
             }
             // A fact under a topic it does not belong to can only come from a
             // damaged or newer journal; it is kept there and shown nowhere.
-            _ => false,
-        }
+            _ => return None,
+        })
     }
 
     fn take_groups(&mut self, lb: &SafeText, v: &[TargetGroup], at: Timestamp, src: &SafeText) -> bool {
         let mut differs = false;
         for tg in v {
             let held = self.groups.entry(tg.arn.clone()).or_default();
+            if held.group_as_of.is_some_and(|t| t > at) {
+                continue;
+            }
             differs |= held.group.as_ref().is_some_and(|old| old != tg);
             held.group = Some(tg.clone());
+            held.group_as_of = Some(at);
         }
         let arns: Vec<SafeText> = v.iter().map(|tg| tg.arn.clone()).collect();
         set(&mut self.lb_mut(lb).groups, &arns, at, src) || differs
@@ -309,16 +317,26 @@ impl Situation {
         }
     }
 
-    /// A newer answer replaces the points it covers and keeps older ones.
-    fn take_metrics(&mut self, v: &[Series]) {
+    /// The newest answer replaces the points it covers and keeps older ones;
+    /// one that comes late only fills in minutes nobody told.
+    fn take_metrics(&mut self, v: &[Series], newest: bool) {
         for s in v {
             match self.metrics.get_mut(&s.key) {
                 Some(held) if held.period_s == s.period_s => {
-                    if let Some((from, _)) = s.points.first() {
-                        held.points.retain(|p| p.0 < *from);
-                        held.points.extend_from_slice(&s.points);
+                    if newest {
+                        if let Some((from, _)) = s.points.first() {
+                            held.points.retain(|p| p.0 < *from);
+                            held.points.extend_from_slice(&s.points);
+                        }
+                    } else {
+                        for p in &s.points {
+                            if let Err(i) = held.points.binary_search_by_key(&p.0, |h| h.0) {
+                                held.points.insert(i, *p);
+                            }
+                        }
                     }
                 }
+                Some(_) if !newest => {}
                 _ => {
                     self.metrics.insert(s.key.clone(), s.clone());
                 }
@@ -328,10 +346,17 @@ impl Situation {
 
     fn fail(&mut self, topic: &Topic, reason: &Reason, at: Timestamp, changes: &mut Vec<Change>) {
         let gap = Gap { reason: reason.clone(), at };
+        if !self.fail_datum(topic, gap.clone()) {
+            return;
+        }
         if self.gaps.get(topic).is_none_or(|g| g.reason != *reason) {
             changes.push(Change::Lost { topic: topic.clone(), reason: reason.clone(), at });
         }
-        self.gaps.insert(topic.clone(), gap.clone());
+        self.gaps.insert(topic.clone(), gap);
+    }
+
+    /// Hands a failure to the datum of a topic; false when it came too late to matter.
+    fn fail_datum(&mut self, topic: &Topic, gap: Gap) -> bool {
         match topic {
             Topic::Identity => self.identity.fail(gap),
             Topic::Target => self.target.fail(gap),
@@ -340,7 +365,7 @@ impl Situation {
             Topic::Listeners(a) => self.lb_mut(a).listeners.fail(gap),
             Topic::Rules(l) => {
                 let lb = self.lb_of_listener(l);
-                self.lb_mut(&lb).rules.entry(l.clone()).or_default().fail(gap);
+                self.lb_mut(&lb).rules.entry(l.clone()).or_default().fail(gap)
             }
             Topic::TargetGroups(a) => self.lb_mut(a).groups.fail(gap),
             Topic::TgAttributes(a) => self.groups.entry(a.clone()).or_default().attributes.fail(gap),

@@ -4,4 +4,10 @@
 #[path = "../world/mod.rs"]
 mod world;
 
+mod hops;
 mod legs;
+mod nacl;
+mod route;
+mod series;
+mod sg;
+mod timeouts;

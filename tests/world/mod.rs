@@ -63,7 +63,7 @@ pub fn tcp(port: i32, peer: &str) -> SgRule {
     rule(Protocol::Tcp, Some((port, port)), peer)
 }
 
-pub fn any(peer: &str) -> SgRule {
+pub fn all_traffic(peer: &str) -> SgRule {
     rule(Protocol::All, None, peer)
 }
 
@@ -248,8 +248,8 @@ impl Default for Shop {
                 subnet("subnet-app-b", "us-east-1b", "10.0.12.0/24"),
             ],
             security_groups: vec![
-                group("sg-alb", vec![tcp(443, "0.0.0.0/0")], vec![any("0.0.0.0/0")]),
-                group("sg-app", vec![tcp(8080, "sg-alb")], vec![any("0.0.0.0/0")]),
+                group("sg-alb", vec![tcp(443, "0.0.0.0/0")], vec![all_traffic("0.0.0.0/0")]),
+                group("sg-app", vec![tcp(8080, "sg-alb")], vec![all_traffic("0.0.0.0/0")]),
             ],
             acls: vec![
                 open_acl("acl-pub", &["subnet-pub-a", "subnet-pub-b"]),

@@ -4,8 +4,8 @@ use super::flow::Flow;
 use super::network::{Network, Place, Side};
 use super::sg::Way;
 use super::{
-    Block, Decision, Endpoint, Outcome, PathReport, SCHEMA, Stage, StageKind, Unseen, Verdict, nacl, route,
-    sg,
+    Block, Cut, Decision, Endpoint, Outcome, PathReport, SCHEMA, Stage, StageKind, Unseen, Verdict, nacl,
+    route, sg, space,
 };
 use crate::situation::Reason;
 use crate::situation::net::Protocol;
@@ -130,7 +130,7 @@ pub(super) fn between(
     r.protocol = flow.protocol;
     let reply = flow.reply(from.ephemeral.0);
     let same = same_subnet(from, to);
-    let mut sum = Sum { report: r, share: 1.0, stopped: false };
+    let mut sum = Sum::new(r, &src, &dst, flow.ports, reply.ports);
 
     let out = if from.is_outside() { arrival(to, &dst) } else { route::evaluate(net, from, to, &dst, false) };
     // References match private addresses that come straight from the interface.
@@ -240,16 +240,91 @@ fn acl(
     }
 }
 
-/// Collects stages and keeps the worst.
+/// Connections still possible: who opens them, to where, on which ports.
+#[derive(Clone, Copy, Debug)]
+struct Cell {
+    src: IpNet,
+    dst: IpNet,
+    dport: (u16, u16),
+    sport: (u16, u16),
+}
+
+impl Cell {
+    fn size(&self) -> f64 {
+        let ports = |p: (u16, u16)| f64::from(p.1) - f64::from(p.0) + 1.0;
+        space::size(&self.src) * space::size(&self.dst) * ports(self.dport) * ports(self.sport)
+    }
+}
+
+/// Which of a cell's parts a stage speaks about.
+#[derive(Clone, Copy)]
+struct Aspect {
+    /// Its peer is the opener (else the destination).
+    src: bool,
+    /// Its ports are the opener's (else the destination's).
+    sport: bool,
+}
+
+fn aspect(kind: StageKind) -> Aspect {
+    match kind {
+        StageKind::SgEgress | StageKind::NaclOut | StageKind::Route => Aspect { src: false, sport: false },
+        StageKind::NaclIn | StageKind::SgIngress => Aspect { src: true, sport: false },
+        StageKind::ReturnNaclOut | StageKind::ReturnRoute => Aspect { src: true, sport: true },
+        StageKind::ReturnNaclIn => Aspect { src: false, sport: true },
+    }
+}
+
+/// Takes a cut out of the cells.
+fn remove(cells: &mut Vec<Cell>, cut: &Cut, a: Aspect) {
+    let mut left = Vec::with_capacity(cells.len());
+    for c in cells.drain(..) {
+        let (net, ports) = (if a.src { c.src } else { c.dst }, if a.sport { c.sport } else { c.dport });
+        let asked = cut.ports.unwrap_or(ports);
+        let hit = (ports.0.max(asked.0), ports.1.min(asked.1));
+        let Some(gone) = space::intersect(&net, &cut.net).filter(|_| hit.0 <= hit.1) else {
+            left.push(c);
+            continue;
+        };
+        let mut rest = Vec::new();
+        space::minus(net, &gone, &mut rest);
+        left.extend(
+            rest.into_iter().map(|n| if a.src { Cell { src: n, ..c } } else { Cell { dst: n, ..c } }),
+        );
+        let within = if a.src { Cell { src: gone, ..c } } else { Cell { dst: gone, ..c } };
+        let mut keep = |p: (u16, u16)| {
+            left.push(if a.sport { Cell { sport: p, ..within } } else { Cell { dport: p, ..within } });
+        };
+        if ports.0 < hit.0 {
+            keep((ports.0, hit.0 - 1));
+        }
+        if hit.1 < ports.1 {
+            keep((hit.1 + 1, ports.1));
+        }
+    }
+    *cells = left;
+}
+
+/// Collects stages and what they leave possible.
 struct Sum {
     report: PathReport,
-    /// Share that gets through the partial stages.
-    share: f64,
+    /// Connections no partial stage refuses.
+    cells: Vec<Cell>,
+    /// Size of all connections.
+    whole: f64,
     /// A full stop was met.
     stopped: bool,
 }
 
 impl Sum {
+    fn new(report: PathReport, src: &[IpNet], dst: &[IpNet], dport: (u16, u16), sport: (u16, u16)) -> Sum {
+        let cells: Vec<Cell> = src
+            .iter()
+            .flat_map(|s| dst.iter().map(move |d| Cell { src: s.trunc(), dst: d.trunc(), dport, sport }))
+            .collect();
+        let whole = cells.iter().map(Cell::size).sum();
+        Sum { report, cells, whole, stopped: false }
+    }
+
     fn add(&mut self, kind: StageKind, o: Outcome) {
         let r = &mut self.report;
         let block =
@@ -264,7 +339,9 @@ impl Sum {
                 if r.blocked_by.is_none() {
                     r.blocked_by = Some(block(&o));
                 }
-                self.share *= o.share.unwrap_or(0.5).clamp(0.0, 1.0);
+                for cut in &o.cuts {
+                    remove(&mut self.cells, cut, aspect(kind));
+                }
             }
             Decision::Unknown => {
                 let (what, reason) =
@@ -283,10 +360,11 @@ impl Sum {
     fn finish(self) -> PathReport {
         let mut r = self.report;
         let partial = r.forward.iter().chain(&r.back).any(|s| s.decision == Decision::Partial);
-        r.verdict = if self.stopped {
+        r.verdict = if self.stopped || (partial && self.cells.is_empty()) {
             Verdict::Blocked
         } else if partial {
-            r.partial = Some(self.share);
+            let left: f64 = self.cells.iter().map(Cell::size).sum();
+            r.partial = Some(left / self.whole);
             Verdict::Partly
         } else if !r.unknown.is_empty() {
             Verdict::Unknown

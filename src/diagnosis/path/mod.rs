@@ -22,6 +22,7 @@ pub use space::is_public;
 use crate::situation::net::Protocol;
 use crate::situation::{Reason, Situation};
 use crate::text::SafeText;
+use ipnet::IpNet;
 use serde::{Serialize, Serializer};
 use std::net::IpAddr;
 
@@ -238,6 +239,13 @@ impl PathReport {
     }
 }
 
+/// Packets a stage refuses: peers, and ports where they matter.
+#[derive(Clone, Copy, Debug)]
+struct Cut {
+    net: IpNet,
+    ports: Option<(u16, u16)>,
+}
+
 /// What one stage found, before it has a place in a report.
 #[derive(Clone, Debug, Default)]
 struct Outcome {
@@ -245,23 +253,30 @@ struct Outcome {
     rule: SafeText,
     decision: Decision,
     why: SafeText,
-    /// Share let through, for `Partial`.
-    share: Option<f64>,
+    /// What is refused, for `Partial`.
+    cuts: Vec<Cut>,
     /// What is not known, for `Unknown`.
     unknown: Option<(SafeText, Reason)>,
 }
 
 impl Outcome {
     fn new(id: &str, rule: impl Into<SafeText>, decision: Decision, why: impl Into<SafeText>) -> Outcome {
-        Outcome { id: id.into(), rule: rule.into(), decision, why: why.into(), share: None, unknown: None }
+        Outcome {
+            id: id.into(),
+            rule: rule.into(),
+            decision,
+            why: why.into(),
+            cuts: Vec::new(),
+            unknown: None,
+        }
     }
 
     fn skipped(id: &str, why: &str) -> Outcome {
         Outcome::new(id, "-", Decision::NotApplicable, why)
     }
 
-    fn partial(id: &str, rule: impl Into<SafeText>, why: impl Into<SafeText>, share: f64) -> Outcome {
-        Outcome { share: Some(share), ..Outcome::new(id, rule, Decision::Partial, why) }
+    fn partial(id: &str, rule: impl Into<SafeText>, why: impl Into<SafeText>, cuts: Vec<Cut>) -> Outcome {
+        Outcome { cuts, ..Outcome::new(id, rule, Decision::Partial, why) }
     }
 
     fn unknown(id: &str, what: impl Into<SafeText>, reason: Reason) -> Outcome {

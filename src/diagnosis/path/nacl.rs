@@ -6,7 +6,7 @@ use super::flow::{self, Flow};
 use super::network::{Network, Side, Spread};
 use super::sg::{EXCEPTION, nets_words};
 use super::space;
-use super::{Decision, Outcome};
+use super::{Cut, Decision, Outcome};
 use crate::situation::net::{AclEntry, Protocol};
 use crate::text::SafeText;
 use ipnet::IpNet;
@@ -219,7 +219,11 @@ fn summarise(decided: &[Decided<'_>], nets: &[IpNet], spread: &Spread, say: &Say
         format!("{}: {extent}", out.why)
     };
     out.why = SafeText::from(text);
-    out.share = Some(1.0 - share);
+    out.cuts = decided
+        .iter()
+        .filter(|d| !d.allow())
+        .map(|d| Cut { net: d.piece.net, ports: say.flow.has_ports().then_some(d.piece.ports) })
+        .collect();
     out
 }
 

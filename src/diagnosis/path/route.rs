@@ -5,7 +5,7 @@
 use super::network::{Network, Place, Side, Spread};
 use super::sg::{EXCEPTION, nets_words};
 use super::space;
-use super::{Decision, Outcome};
+use super::{Cut, Decision, Outcome};
 use crate::situation::Reason;
 use crate::situation::net::{Destination, Route, RouteTable};
 use crate::text::SafeText;
@@ -14,7 +14,7 @@ use ipnet::IpNet;
 /// The part of the destination one route takes; `None` where no route does.
 struct Part<'t> {
     route: Option<(&'t Route, IpNet)>,
-    weight: f64,
+    nets: Vec<IpNet>,
 }
 
 /// Whether packets from `from` find `to`. `answer` is true on the way back of
@@ -41,10 +41,9 @@ pub(super) fn evaluate(
         Ok(p) => p,
         Err((what, why)) => return Outcome::unknown(&table.id, what, why),
     };
-    let whole: f64 = parts.iter().map(|p| p.weight).sum();
-    let judged: Vec<(Outcome, f64)> =
-        parts.iter().map(|p| (judge(net, table, p, from, to, nets, answer), p.weight)).collect();
-    combine(judged, whole, to)
+    let judged: Vec<(Outcome, Vec<IpNet>)> =
+        parts.into_iter().map(|p| (judge(net, table, &p, from, to, nets, answer), p.nets)).collect();
+    combine(judged, to)
 }
 
 /// Splits the destination by the route that takes each part.
@@ -92,16 +91,16 @@ fn split<'t>(
     let mut left = nets.to_vec();
     let mut parts = Vec::new();
     for (cidr, _, route) in candidates {
-        let before = space::weight(&left);
+        let taken = space::common(&left, &cidr);
         if space::take(&mut left, &cidr) {
-            parts.push(Part { route: Some((route, cidr)), weight: before - space::weight(&left) });
+            parts.push(Part { route: Some((route, cidr)), nets: taken });
         }
         if left.is_empty() {
             break;
         }
     }
     if !left.is_empty() {
-        parts.push(Part { route: None, weight: space::weight(&left) });
+        parts.push(Part { route: None, nets: left });
     }
     Ok(parts)
 }
@@ -200,11 +199,11 @@ fn through_nat(
     }
     match split(net, own, nets) {
         Ok(parts) => {
-            let whole: f64 = parts.iter().map(|p| p.weight).sum();
+            let whole: f64 = parts.iter().map(|p| space::weight(&p.nets)).sum();
             let out: f64 = parts
                 .iter()
                 .filter(|p| p.route.is_some_and(|(r, _)| r.active && r.target.starts_with("igw-")))
-                .map(|p| p.weight)
+                .map(|p| space::weight(&p.nets))
                 .sum();
             if whole > 0.0 && out / whole > 1.0 - EXCEPTION {
                 say(Decision::Allow, "")
@@ -217,8 +216,8 @@ fn through_nat(
 }
 
 /// One answer for all parts of the destination.
-fn combine(mut judged: Vec<(Outcome, f64)>, whole: f64, to: &Side<'_>) -> Outcome {
-    judged.sort_by(|a, b| b.1.total_cmp(&a.1));
+fn combine(mut judged: Vec<(Outcome, Vec<IpNet>)>, to: &Side<'_>) -> Outcome {
+    judged.sort_by(|a, b| space::weight(&b.1).total_cmp(&space::weight(&a.1)));
     if judged.is_empty() {
         return Outcome::unknown(
             "",
@@ -226,14 +225,17 @@ fn combine(mut judged: Vec<(Outcome, f64)>, whole: f64, to: &Side<'_>) -> Outcom
             Reason::NotFound { what: "addresses".into() },
         );
     }
-    let weight = |d: Decision| -> f64 { judged.iter().filter(|j| j.0.decision == d).map(|j| j.1).sum() };
+    let whole: f64 = judged.iter().map(|j| space::weight(&j.1)).sum();
+    let weight = |d: Decision| -> f64 {
+        judged.iter().filter(|j| j.0.decision == d).map(|j| space::weight(&j.1)).sum()
+    };
     let (deny, unknown, allow) = (weight(Decision::Deny), weight(Decision::Unknown), weight(Decision::Allow));
     let pick = |d: Decision| judged.iter().find(|j| j.0.decision == d).map(|j| j.0.clone());
-    let small = matches!(to.spread, Spread::World) && whole > 0.0;
-    if small && deny / whole > 1.0 - EXCEPTION || (deny > 0.0 && allow + unknown <= 0.0) {
+    let world = matches!(to.spread, Spread::World) && whole > 0.0;
+    if world && deny / whole > 1.0 - EXCEPTION || (deny > 0.0 && allow + unknown <= 0.0) {
         return pick(Decision::Deny).unwrap_or_default();
     }
-    if small && allow / whole > 1.0 - EXCEPTION || (allow > 0.0 && deny + unknown <= 0.0) {
+    if world && allow / whole > 1.0 - EXCEPTION || (allow > 0.0 && deny + unknown <= 0.0) {
         return pick(Decision::Allow).unwrap_or_default();
     }
     if unknown > 0.0 {
@@ -246,6 +248,7 @@ fn combine(mut judged: Vec<(Outcome, f64)>, whole: f64, to: &Side<'_>) -> Outcom
         return out;
     }
     out.decision = Decision::Partial;
-    out.share = Some(if whole > 0.0 { allow / whole } else { 0.0 });
+    let denied = judged.iter().filter(|j| j.0.decision == Decision::Deny);
+    out.cuts = denied.flat_map(|j| &j.1).map(|n| Cut { net: *n, ports: None }).collect();
     out
 }

@@ -5,7 +5,7 @@
 use super::flow::{self, Flow};
 use super::network::{Groups, Network, Side, Spread};
 use super::space;
-use super::{Decision, Outcome};
+use super::{Cut, Decision, Outcome};
 use crate::situation::Reason;
 use crate::situation::net::{Peer, Protocol, SgRule};
 use crate::text::SafeText;
@@ -121,7 +121,7 @@ pub(super) fn evaluate(
         }
         _ => {
             let why = format!("{id} allows {} {} {who} only", flow.words(), way.towards());
-            Outcome::partial(&id, who, why, share)
+            Outcome::partial(&id, who, why, left.iter().map(|n| Cut { net: *n, ports: None }).collect())
         }
     }
 }

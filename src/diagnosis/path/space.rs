@@ -30,7 +30,7 @@ pub(super) fn overlap(a: &IpNet, b: &IpNet) -> bool {
 
 /// What is left of `net` without `hole`, which must lie inside it.
 pub(super) fn minus(net: IpNet, hole: &IpNet, out: &mut Vec<IpNet>) {
-    let mut rest = net;
+    let mut rest = net.trunc();
     while rest.prefix_len() < hole.prefix_len() {
         let Ok(halves) = rest.subnets(rest.prefix_len() + 1) else { return };
         let mut next = rest;
@@ -66,6 +66,22 @@ pub(super) fn take(set: &mut Vec<IpNet>, cover: &IpNet) -> bool {
     }
     *set = left;
     true
+}
+
+/// The part of the set that lies in `cover`.
+pub(super) fn common(set: &[IpNet], cover: &IpNet) -> Vec<IpNet> {
+    set.iter().filter_map(|n| intersect(n, cover)).collect()
+}
+
+/// What two prefixes share: the smaller one, or nothing.
+pub(super) fn intersect(a: &IpNet, b: &IpNet) -> Option<IpNet> {
+    if b.contains(a) {
+        Some(a.trunc())
+    } else if a.contains(b) {
+        Some(b.trunc())
+    } else {
+        None
+    }
 }
 
 /// How many addresses, as a float: only shares are computed from it.
