@@ -1,5 +1,6 @@
 //! What it costs to fold a large network and to read it: 5,000 targets behind
 //! one load balancer, 1,000 security groups of 60 rules, 200 ACL entries.
+#![allow(clippy::field_reassign_with_default, reason = "a bench enlarges parts of a small shop")]
 
 #[path = "../tests/world/mod.rs"]
 mod world;

@@ -1,5 +1,6 @@
 //! The path evaluator against a plain reference that counts packets, over
 //! random small networks.
+#![allow(clippy::field_reassign_with_default, reason = "a test spoils one part of a healthy shop")]
 
 #[allow(dead_code)]
 mod reference;
@@ -171,17 +172,20 @@ fn list_local(local: &str) -> badgate::situation::net::Destination {
     badgate::situation::net::Destination::Cidr(net(local))
 }
 
-fn end() -> impl Strategy<Value = End> {
-    (0usize..3, 0u8..8, subsequence(vec!["sg-1", "sg-2"], 1..=2)).prop_map(|(at, host, groups)| {
-        let (subnet, vpc, _, head, first) = SUBNETS[at];
-        let groups = if vpc == "vpc-2" { vec!["sg-3"] } else { groups };
-        End {
-            ip: format!("{head}.{}", first + host).parse().unwrap(),
-            vpc: vpc.into(),
-            subnet: subnet.into(),
-            groups: groups.into_iter().map(String::from).collect(),
-        }
-    })
+/// The `nth` end; no two have the same address.
+fn end(nth: u8) -> impl Strategy<Value = End> {
+    (0usize..3, nth * 2..nth * 2 + 2, subsequence(vec!["sg-1", "sg-2"], 1..=2)).prop_map(
+        |(at, host, groups)| {
+            let (subnet, vpc, _, head, first) = SUBNETS[at];
+            let groups = if vpc == "vpc-2" { vec!["sg-3"] } else { groups };
+            End {
+                ip: format!("{head}.{}", first + host).parse().unwrap(),
+                vpc: vpc.into(),
+                subnet: subnet.into(),
+                groups: groups.into_iter().map(String::from).collect(),
+            }
+        },
+    )
 }
 
 fn network() -> impl Strategy<Value = Net> {
@@ -212,12 +216,11 @@ fn network() -> impl Strategy<Value = Net> {
         name: "".into(),
         cidrs: c.into_iter().map(net).collect(),
     });
-    (groups, acls, tables, list, prop::collection::vec(end(), 4)).prop_map(
-        |(groups, acls, tables, list, ends)| Net {
+    (groups, acls, tables, list, (end(0), end(1), end(2), end(3)).prop_map(|(a, b, c, d)| vec![a, b, c, d]))
+        .prop_map(|(groups, acls, tables, list, ends)| Net {
             rules: Rules { groups, acls, tables, lists: vec![list] },
             ends,
-        },
-    )
+        })
 }
 
 /// The observations of a random network, each of which may be withheld.
@@ -338,14 +341,13 @@ fn node(host: u8) -> End {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 128, failure_persistence: None, ..ProptestConfig::default() })]
 
     /// Two interfaces, or two instances: every verdict and every share.
     #[test]
     fn between_two_hosts(n in network(), instances in yes(0.5)) {
         let s = fold(facts(&n, instances));
         let (from, to) = (&n.ends[0], &n.ends[1]);
-        prop_assume!(from.ip != to.ip);
         let t = truth(&n.rules, std::slice::from_ref(from), to, Protocol::Tcp, PORT, LINUX);
         let kind = |i: usize| if instances {
             Endpoint::Instance(format!("i-{i}").as_str().into())
@@ -361,7 +363,6 @@ proptest! {
     #[test]
     fn a_gap_never_opens_a_path(n in network(), gaps in prop::collection::vec(yes(0.25), 11)) {
         let whole = tcp_path(&fold(facts(&n, true)), &Endpoint::Instance("i-0".into()), &Endpoint::Instance("i-1".into()));
-        prop_assume!(n.ends[0].ip != n.ends[1].ip);
         let mut some = facts(&n, true);
         for ((topic, fact), gone) in some.iter_mut().zip(&gaps) {
             let keeps = matches!(topic, Topic::Instances(_));
