@@ -121,38 +121,89 @@ pub(super) fn between(
     protocol: Protocol,
     port: Option<u16>,
 ) -> PathReport {
-    let mut r = empty(from.label.clone(), to.label.clone(), protocol, port);
+    let carried = carry(net, from, to, protocol, port);
+    admit(net, from, to, protocol, port, &carried)
+}
+
+/// What subnets decide about a pair, whichever security groups it has.
+pub(super) struct Carried {
+    /// `None` when the two share no address family.
+    addresses: Option<(Vec<IpNet>, Vec<IpNet>)>,
+    stages: Vec<(StageKind, Outcome)>,
+    /// References to security groups match: nothing relays in between.
+    direct: bool,
+}
+
+/// Evaluates network ACLs and routes.
+pub(super) fn carry(
+    net: &Network<'_>,
+    from: &Side<'_>,
+    to: &Side<'_>,
+    protocol: Protocol,
+    port: Option<u16>,
+) -> Carried {
     let Some((src, dst)) = family(from, to) else {
+        return Carried { addresses: None, stages: Vec::new(), direct: true };
+    };
+    let flow = flow(protocol, port, &dst);
+    let reply = flow.reply(from.ephemeral.0);
+    let same = same_subnet(from, to);
+    let mut stages = Vec::with_capacity(6);
+    let there =
+        if from.is_outside() { arrival(to, &dst) } else { route::evaluate(net, from, to, &dst, false) };
+    let direct = !relayed(&there);
+    if !from.is_outside() {
+        stages.push((StageKind::NaclOut, acl(net, from, to, true, same, &dst, flow)));
+    }
+    stages.push((StageKind::Route, there));
+    if !to.is_outside() {
+        stages.push((StageKind::NaclIn, acl(net, to, from, false, same, &src, flow)));
+        stages.push((StageKind::ReturnNaclOut, acl(net, to, from, true, same, &src, reply)));
+        let back = match &from.answers_to {
+            Some(a) => route::evaluate(net, to, from, &same_family(a, &dst), true),
+            None => route::evaluate(net, to, from, &src, true),
+        };
+        stages.push((StageKind::ReturnRoute, back));
+    }
+    if !from.is_outside() {
+        stages.push((StageKind::ReturnNaclIn, acl(net, from, to, false, same, &dst, reply)));
+    }
+    Carried { addresses: Some((src, dst)), stages, direct }
+}
+
+/// Adds what security groups decide, and puts the report together.
+pub(super) fn admit(
+    net: &Network<'_>,
+    from: &Side<'_>,
+    to: &Side<'_>,
+    protocol: Protocol,
+    port: Option<u16>,
+    carried: &Carried,
+) -> PathReport {
+    let mut r = empty(from.label.clone(), to.label.clone(), protocol, port);
+    let Some((src, dst)) = &carried.addresses else {
         no_common_family(&mut r, from, to);
         return r;
     };
-    let flow = Flow::request(protocol, port, dst.iter().any(|n| matches!(n, IpNet::V6(_))));
+    let flow = flow(protocol, port, dst);
     r.protocol = flow.protocol;
-    let reply = flow.reply(from.ephemeral.0);
-    let same = same_subnet(from, to);
-    let mut sum = Sum::new(r, &src, &dst, flow.ports, reply.ports);
-
-    let out = if from.is_outside() { arrival(to, &dst) } else { route::evaluate(net, from, to, &dst, false) };
-    // References match private addresses that come straight from the interface.
-    let direct = !relayed(&out);
+    let mut sum = Sum::new(r, src, dst, flow.ports, from.ephemeral.0);
     if !from.is_outside() {
-        let o = sg::evaluate(net, Way::Egress, from, to, &dst, flow, direct);
-        sum.add(StageKind::SgEgress, o);
-        sum.add(StageKind::NaclOut, acl(net, from, to, true, same, &dst, flow));
+        let o = sg::evaluate(net, Way::Egress, from, to, dst, flow, carried.direct);
+        sum.add(StageKind::SgEgress, &o);
     }
-    sum.add(StageKind::Route, out);
-    if !to.is_outside() {
-        sum.add(StageKind::NaclIn, acl(net, to, from, false, same, &src, flow));
-        let o = sg::evaluate(net, Way::Ingress, to, from, &src, flow, direct);
-        sum.add(StageKind::SgIngress, o);
-        sum.add(StageKind::ReturnNaclOut, acl(net, to, from, true, same, &src, reply));
-        let back = from.answers_to.as_deref().map_or(src, |a| same_family(a, &dst));
-        sum.add(StageKind::ReturnRoute, route::evaluate(net, to, from, &back, true));
-    }
-    if !from.is_outside() {
-        sum.add(StageKind::ReturnNaclIn, acl(net, from, to, false, same, &dst, reply));
+    for (kind, o) in &carried.stages {
+        sum.add(*kind, o);
+        if *kind == StageKind::NaclIn {
+            let o = sg::evaluate(net, Way::Ingress, to, from, src, flow, carried.direct);
+            sum.add(StageKind::SgIngress, &o);
+        }
     }
     sum.finish()
+}
+
+fn flow(protocol: Protocol, port: Option<u16>, dst: &[IpNet]) -> Flow {
+    Flow::request(protocol, port, dst.iter().any(|n| matches!(n, IpNet::V6(_))))
 }
 
 /// Packets from outside find a place in a VPC by its public address.
@@ -325,19 +376,19 @@ impl Sum {
         Sum { report, cells, whole, stopped: false }
     }
 
-    fn add(&mut self, kind: StageKind, o: Outcome) {
+    fn add(&mut self, kind: StageKind, o: &Outcome) {
         let r = &mut self.report;
         let block =
             |o: &Outcome| Block { stage: kind, id: o.id.clone(), rule: o.rule.clone(), why: o.why.clone() };
         match o.decision {
             Decision::Deny if !self.stopped => {
                 // The first full stop is the one named, even behind a partial one.
-                r.blocked_by = Some(block(&o));
+                r.blocked_by = Some(block(o));
                 self.stopped = true;
             }
             Decision::Partial => {
                 if r.blocked_by.is_none() {
-                    r.blocked_by = Some(block(&o));
+                    r.blocked_by = Some(block(o));
                 }
                 for cut in &o.cuts {
                     remove(&mut self.cells, cut, aspect(kind));
@@ -350,7 +401,13 @@ impl Sum {
             }
             _ => {}
         }
-        let stage = Stage { stage: kind, id: o.id, rule: o.rule, decision: o.decision, why: o.why };
+        let stage = Stage {
+            stage: kind,
+            id: o.id.clone(),
+            rule: o.rule.clone(),
+            decision: o.decision,
+            why: o.why.clone(),
+        };
         match kind {
             StageKind::ReturnNaclOut | StageKind::ReturnRoute | StageKind::ReturnNaclIn => r.back.push(stage),
             _ => r.forward.push(stage),

@@ -2,7 +2,7 @@
 //! listeners, and its nodes to every target on the traffic and the
 //! health-check port. Equal results are told once, with the targets they concern.
 
-use super::eval::between;
+use super::eval::{Carried, admit, between, carry};
 use super::network::{Groups, Network, Place, Side, Spread};
 use super::space;
 use super::{Block, PathReport, StageKind, Unseen, Verdict, sg};
@@ -295,50 +295,46 @@ fn group_legs<'a>(
         let port = t.port.or(tg.port);
         let check = check_port(tg, t, port);
         let enabled = tg.health_check.enabled != Some(false);
-        let mut wants: Vec<(LegKind, Protocol, Option<u16>, bool)> = Vec::with_capacity(2);
-        if enabled && check == port && check_protocol == protocol && !preserve {
-            wants.push((LegKind::TrafficAndHealth, protocol, port, false));
+        let traffic = Ask { kind: LegKind::Traffic, protocol, port, as_client: preserve };
+        let both = enabled && check == port && check_protocol == protocol && !preserve;
+        let asks = if both {
+            [Some(Ask { kind: LegKind::TrafficAndHealth, ..traffic }), None]
         } else {
-            wants.push((LegKind::Traffic, protocol, port, preserve));
-            if enabled {
-                wants.push((LegKind::Health, check_protocol, check, false));
-            }
-        }
-        for (kind, protocol, port, as_client) in wants {
-            for (z, node) in nodes.iter().enumerate() {
-                let zone = lb.zones.get(z).map(|z| z.az.clone()).unwrap_or_default();
-                if one_zone && !t.az.is_empty() && t.az.as_str() != "all" && t.az != zone {
-                    continue;
-                }
-                let from = match (&clients, as_client) {
-                    (Some(c), true) => &c[z],
-                    _ => node,
-                };
-                for side in &sides {
-                    let id = memo.look(net, z, as_client, from, side, protocol, port);
-                    let at = *index.entry((id.1, kind, port)).or_insert_with(|| {
+            let health =
+                Ask { kind: LegKind::Health, protocol: check_protocol, port: check, as_client: false };
+            [Some(traffic), enabled.then_some(health)]
+        };
+        let wanted = |z: usize| {
+            let zone = lb.zones.get(z).map_or("", |z| z.az.as_str());
+            !one_zone || t.az.is_empty() || t.az.as_str() == "all" || t.az.as_str() == zone
+        };
+        for ask in asks.iter().flatten() {
+            let froms = clients.as_deref().filter(|_| ask.as_client).unwrap_or(nodes);
+            for side in &sides {
+                memo.look(net, ask, froms, side, wanted, |z, (report, line)| {
+                    let at = *index.entry((*line, ask.kind, ask.port)).or_insert_with(|| {
                         out.push(Leg {
-                            kind,
+                            kind: ask.kind,
                             from: lb.name.clone(),
                             to: tg.name.clone(),
                             group: Some(arn.clone()),
-                            protocol,
-                            port,
-                            verdict: id.0.verdict,
+                            protocol: ask.protocol,
+                            port: ask.port,
+                            verdict: report.verdict,
                             zones: Vec::new(),
                             targets: Vec::new(),
-                            report: Arc::clone(&id.0),
+                            report: Arc::clone(report),
                         });
                         out.len() - 1
                     });
                     let leg = &mut out[at];
-                    if !leg.zones.contains(&zone) {
-                        leg.zones.push(zone.clone());
+                    if let Some(zone) = lb.zones.get(z).filter(|zone| !leg.zones.contains(&zone.az)) {
+                        leg.zones.push(zone.az.clone());
                     }
                     if leg.targets.last().is_none_or(|k| k.id != t.id || k.port != t.port) {
                         leg.targets.push(t.key());
                     }
-                }
+                });
             }
         }
     }
@@ -433,28 +429,33 @@ fn unseen_side<'a>(t: &TargetHealth, why: Reason) -> Side<'a> {
     }
 }
 
-/// What a result depends on: where from, where to, whose rules, and which of
-/// the prefixes that cut the target's subnet hold its address.
-#[derive(PartialEq, Eq, Hash)]
-struct Key<'a> {
-    zone: usize,
+/// What the subnets' part of a result depends on: where to, and which of the
+/// prefixes that cut the target's subnet hold its address.
+#[derive(Clone, PartialEq, Eq, Hash)]
+struct Way<'a> {
     as_client: bool,
     subnet: &'a str,
-    groups: u32,
     protocol: Protocol,
     port: Option<u16>,
     /// Prefixes that tell this address from others of its subnet.
     cuts: Vec<u16>,
 }
 
-/// Results already computed.
+/// A result and the number of the line it is told in.
+type Told = (Arc<PathReport>, u32);
+
+/// Results already computed, one for each zone.
 struct Memo<'a> {
-    held: HashMap<Key<'a>, (Arc<PathReport>, u32)>,
+    /// By way: what the subnets decide.
+    carried: HashMap<Way<'a>, (u32, Vec<Option<Carried>>)>,
+    /// By number of the way and of the set of groups.
+    held: HashMap<(u32, u32), Vec<Option<Told>>>,
     sets: HashMap<&'a [SafeText], u32>,
     /// Every prefix a rule about targets' addresses names.
     prefixes: Vec<IpNet>,
     cuts_of_subnet: HashMap<&'a str, Arc<[(u16, IpNet)]>>,
     deciders: HashMap<(Verdict, Option<StageKind>, SafeText, SafeText), u32>,
+    zones: usize,
 }
 
 impl<'a> Memo<'a> {
@@ -466,48 +467,51 @@ impl<'a> Memo<'a> {
         prefixes.sort_unstable();
         prefixes.dedup();
         Memo {
+            carried: HashMap::new(),
             held: HashMap::new(),
             sets: HashMap::new(),
             prefixes,
             cuts_of_subnet: HashMap::new(),
             deciders: HashMap::new(),
+            zones: nodes.len(),
         }
     }
 
-    #[allow(clippy::too_many_arguments, reason = "the parts of the key")]
+    /// The result for one target from each of `froms` that `wanted` names.
     fn look(
         &mut self,
         net: &Network<'a>,
-        zone: usize,
-        as_client: bool,
-        from: &Side<'a>,
+        ask: &Ask,
+        froms: &[Side<'a>],
         to: &Side<'a>,
-        protocol: Protocol,
-        port: Option<u16>,
-    ) -> (Arc<PathReport>, u32) {
-        let key = self.key(net, zone, as_client, to, protocol, port);
-        if let Some(hit) = key.as_ref().and_then(|k| self.held.get(k)) {
-            return hit.clone();
+        wanted: impl Fn(usize) -> bool,
+        mut found: impl FnMut(usize, &Told),
+    ) {
+        let key = self.key(net, ask, to);
+        let Some((way, groups)) = key else {
+            for (z, from) in froms.iter().enumerate().filter(|(z, _)| wanted(*z)) {
+                let report = between(net, from, to, ask.protocol, ask.port);
+                found(z, &tell(&mut self.deciders, report));
+            }
+            return;
+        };
+        let number = u32::try_from(self.carried.len()).unwrap_or(u32::MAX);
+        let zones = self.zones;
+        let slot = |_| None;
+        let (number, carried) =
+            self.carried.entry(way).or_insert_with(|| (number, (0..zones).map(slot).collect()));
+        let told = self.held.entry((*number, groups)).or_insert_with(|| vec![None; zones]);
+        for (z, from) in froms.iter().enumerate().filter(|(z, _)| wanted(*z)) {
+            let told = told[z].get_or_insert_with(|| {
+                let c = carried[z].get_or_insert_with(|| carry(net, from, to, ask.protocol, ask.port));
+                tell(&mut self.deciders, admit(net, from, to, ask.protocol, ask.port, c))
+            });
+            found(z, told);
         }
-        let report = Arc::new(between(net, from, to, protocol, port));
-        let next = u32::try_from(self.deciders.len()).unwrap_or(u32::MAX);
-        let id = *self.deciders.entry(decider(&report)).or_insert(next);
-        if let Some(k) = key {
-            self.held.insert(k, (Arc::clone(&report), id));
-        }
-        (report, id)
     }
 
     /// `None` where nothing can be shared: the target's place is not known.
-    fn key(
-        &mut self,
-        net: &Network<'a>,
-        zone: usize,
-        as_client: bool,
-        to: &Side<'a>,
-        protocol: Protocol,
-        port: Option<u16>,
-    ) -> Option<Key<'a>> {
+    fn key(&mut self, net: &Network<'a>, ask: &Ask, to: &Side<'a>) -> Option<(Way<'a>, u32)> {
         let Place::Subnet { id: subnet, .. } = to.place else { return None };
         let groups = match &to.groups {
             Groups::Known(ids) => {
@@ -520,7 +524,8 @@ impl<'a> Memo<'a> {
         let [address] = &to.addresses[..] else { return None };
         let cuts = self.cuts(net, subnet)?;
         let cuts = cuts.iter().filter(|(_, p)| space::holds(p, address)).map(|(i, _)| *i).collect();
-        Some(Key { zone, as_client, subnet, groups, protocol, port, cuts })
+        let Ask { as_client, protocol, port, .. } = *ask;
+        Some((Way { as_client, subnet, protocol, port, cuts }, groups))
     }
 
     /// Prefixes that hold some but not all addresses of a subnet.
@@ -539,6 +544,26 @@ impl<'a> Memo<'a> {
         self.cuts_of_subnet.insert(subnet, Arc::clone(&cuts));
         Some(cuts)
     }
+}
+
+/// Numbers a result by the line it belongs to.
+fn tell(
+    deciders: &mut HashMap<(Verdict, Option<StageKind>, SafeText, SafeText), u32>,
+    report: PathReport,
+) -> Told {
+    let next = u32::try_from(deciders.len()).unwrap_or(u32::MAX);
+    let id = *deciders.entry(decider(&report)).or_insert(next);
+    (Arc::new(report), id)
+}
+
+/// What is asked of one target.
+#[derive(Clone, Copy)]
+struct Ask {
+    kind: LegKind,
+    protocol: Protocol,
+    port: Option<u16>,
+    /// The target sees the client's address.
+    as_client: bool,
 }
 
 /// Prefixes by which a node tells targets apart: egress rules of its groups,
