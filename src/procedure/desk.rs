@@ -169,11 +169,14 @@ impl<'a> Desk<'a> {
         }
         extra(&mut values);
         let w = self.w;
-        let remote = |by: &str, host: &str| w.remote(host, by);
-        let lines: Vec<Manual> = shell::manual(self.check, &values, suspects, &remote);
+        let s = self.s;
+        let applies = |only| shell::applies(s, only);
+        let lines: Vec<Manual> =
+            shell::manual(self.check, &values, suspects, applies, |by, host| w.remote(host, by));
         let noted = self.noted();
-        if !lines.is_empty() && noted == 0 {
-            let text = self.w.by_hand(lines.len());
+        let plain = lines.iter().filter(|m| m.host.is_empty()).count();
+        if plain > 0 && noted == 0 {
+            let text = self.w.by_hand(plain);
             self.say(Level::Manual, text, &[]);
         }
         self.out.manual.extend(lines);

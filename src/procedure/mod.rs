@@ -27,7 +27,7 @@ mod suspects;
 
 pub use context::{Context, Incident, Note};
 pub use lang::Lang;
-pub use load::{Check, On, Procedure, Step, Template, WordsError};
+pub use load::{Check, On, Only, Procedure, Step, Template, WordsError};
 pub use measured::measured;
 pub use patterns::{Group, Pattern, Patterns};
 pub use result::{CheckResult, Evidence, Finding, Level, Manual, Missing, StepResult, StepState};
