@@ -374,6 +374,16 @@ fn log_lines() {
         "3 lines since 01:23:51Z: 2 errors, 1 name a 5xx status",
     );
 
+    let few = Context { lines: 2, ..context() };
+    for check in ["logs.lines", "logs.patterns", "app.errors"] {
+        says(
+            &run_with(&busy.situation(), check, &few),
+            Level::Unknown,
+            "only the newest 2 lines were looked at",
+        );
+        silent(&run_with(&busy.situation(), check, &Context { lines: 3, ..context() }), Level::Unknown);
+    }
+
     let mut sampled = shop();
     sampled.more.push(observed(
         Topic::Tail("/app/shop".into()),
