@@ -1,20 +1,69 @@
 //! The panes: target health, logs, security paths, timeout chain, diagnosis,
 //! procedure, timeline, metrics.
 
+mod detail;
+mod diagnosis;
+mod frame;
+mod health;
+mod list;
+mod logs;
+pub mod mask;
+mod metrics;
+pub(crate) mod paint;
+mod paths;
+mod procedure;
+pub(crate) mod say;
+mod spark;
+mod strip;
+mod tabs;
+mod timeline;
+mod timeouts;
+pub(crate) mod wrap;
+
+pub use diagnosis::DiagnosisView;
+pub use health::HealthView;
+pub use logs::LogsView;
+pub use metrics::MetricsView;
+pub use paths::PathsView;
+pub use procedure::ProcedureView;
+pub use timeline::TimelineView;
+pub use timeouts::TimeoutsView;
+
 use super::filter::Filter;
 use super::keys::Action;
-use super::state::{PaneId, State};
-use crate::situation::log::LogRing;
+use super::layout::FrameKind;
+use super::state::{Mark, PaneId, State};
+use super::theme::Role;
+use crate::situation::Reason;
 use crate::text::SafeText;
 use jiff::Timestamp;
+use paint::{Ctx, Seg, Spread};
 use ratatui::Frame;
+use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::text::Line;
 
-/// Draws path strip, panes and diagnosis line into the rectangles of
+/// Draws path strip, tabs, panes and diagnosis line into the rectangles of
 /// [`super::layout::compute`].
 pub fn draw(state: &State, frame: &mut Frame<'_>) {
-    let _ = (state, frame);
+    draw_into(state, frame.buffer_mut());
+}
+
+/// As [`draw`], into a buffer.
+pub fn draw_into(state: &State, buf: &mut Buffer) {
+    let layout = state.layout();
+    if !layout.strip.is_empty() {
+        strip::draw(state, layout.strip, buf);
+    }
+    if !layout.tabs.is_empty() {
+        tabs::draw(state, layout.tabs, buf);
+    }
+    for (id, area) in &layout.panes {
+        draw_pane(state, *id, *area, layout.frame, buf);
+    }
+    if !layout.verdict.is_empty() {
+        diagnosis::verdict(state, layout.verdict, buf);
+    }
 }
 
 /// What a pane makes of an action.
@@ -65,51 +114,71 @@ pub trait PaneView {
     fn filter(&self) -> Option<&Filter>;
 }
 
-macro_rules! views {
-    ($($name:ident),*) => {$(
-        /// View state of the pane.
-        #[derive(Clone, Debug, Default)]
-        pub struct $name {
-            filter: Option<Filter>,
-        }
-        impl PaneView for $name {
-            fn handle(&mut self, _: Action, _: Rect, _: &State) -> Reply {
-                Reply::Ignored
-            }
-            fn selected(&self, _: &State) -> Option<Row> {
-                None
-            }
-            fn detail(&self, _: &State) -> Option<Detail> {
-                None
-            }
-            fn set_filter(&mut self, filter: Option<Filter>) {
-                self.filter = filter;
-            }
-            fn filter(&self) -> Option<&Filter> {
-                self.filter.as_ref()
-            }
-        }
-    )*};
+/// Draws one pane with its frame into a rectangle.
+pub fn draw_pane(state: &State, id: PaneId, area: Rect, kind: FrameKind, buf: &mut Buffer) {
+    let focused = state.focus == id;
+    let v = &state.views;
+    match id {
+        PaneId::Health => health::draw(state, &v.health, area, kind, focused, buf),
+        PaneId::Logs => logs::draw(state, &v.logs, area, kind, focused, buf),
+        PaneId::Paths => paths::draw(state, &v.paths, area, kind, focused, buf),
+        PaneId::Timeouts => timeouts::draw(state, &v.timeouts, area, kind, focused, buf),
+        PaneId::Diagnosis => diagnosis::draw(state, &v.diagnosis, area, kind, focused, buf),
+        PaneId::Procedure => procedure::draw(state, &v.procedure, area, kind, focused, buf),
+        PaneId::Timeline => timeline::draw(state, &v.timeline, area, kind, focused, buf),
+        PaneId::Metrics => metrics::draw(state, &v.metrics, area, kind, focused, buf),
+    }
 }
-views!(
-    HealthView,
-    LogsView,
-    PathsView,
-    TimeoutsView,
-    DiagnosisView,
-    ProcedureView,
-    TimelineView,
-    MetricsView
-);
 
-impl LogsView {
-    /// Brings the view's index up to date with at most `budget` lines of work
-    /// (each line looked at costs one). True when there is more to do; the
-    /// console calls again from its idle time. Called after every batch of
-    /// observations and before a draw; never from `draw`.
-    pub fn catch_up(&mut self, logs: &LogRing, budget: usize) -> bool {
-        let _ = (logs, budget);
-        false
+/// How bad a mark is, for sorting: what is broken before what is not known.
+pub(crate) fn worse(mark: Mark) -> u8 {
+    match mark {
+        Mark::Good => 0,
+        Mark::Info => 1,
+        Mark::Unknown => 2,
+        Mark::Warn => 3,
+        Mark::Bad => 4,
+    }
+}
+
+/// Why a pane is empty: what went wrong on the way to its facts, or `none`
+/// when there really is nothing. `why` is the reason of the pane's own facts.
+fn nothing_yet(state: &State, why: Option<Reason>, none: &str) -> (Mark, String) {
+    if !state.no_target.is_empty() {
+        return (Mark::Bad, state.no_target.to_string());
+    }
+    let s = state.shown();
+    let asked = &state.incident.asked;
+    match s.target.why_unknown() {
+        Some(Reason::NotAsked) if asked.is_empty() => {
+            return (Mark::Unknown, "no target is chosen yet".to_owned());
+        }
+        Some(Reason::NotAsked) => return (Mark::Unknown, format!("looking for {asked}")),
+        Some(r) => return (Mark::Unknown, format!("looking for {asked}: {}", r.phrase())),
+        None => {}
+    }
+    let Some(lb) = s.lb() else { return (Mark::Unknown, "no load balancer found yet".to_owned()) };
+    match (lb.lb.why_unknown(), why) {
+        (Some(r), _) => (Mark::Unknown, format!("load balancer: {}", r.phrase())),
+        (None, Some(r)) => (Mark::Unknown, r.phrase()),
+        (None, None) => (Mark::Info, none.to_owned()),
+    }
+}
+
+/// Says in an empty pane why it is empty.
+fn explain(ctx: &Ctx<'_>, buf: &mut Buffer, area: Rect, (mark, text): &(Mark, String)) {
+    let columns = usize::from(area.width).saturating_sub(3);
+    let role = if *mark == Mark::Info { Role::Dim } else { Ctx::role(*mark) };
+    let lines = wrap::wrap(&ctx.masked(text), columns, usize::from(area.height), ctx.glyphs.ellipsis);
+    for (n, part) in lines.into_iter().enumerate() {
+        let y = area.y + u16::try_from(n).unwrap_or(0);
+        let row = Rect { y, height: 1, ..area };
+        let mut segs = Vec::new();
+        if n == 0 {
+            segs.push(Seg::new(role, ctx.sign(*mark)).rank(paint::KEEP).min(1));
+        }
+        segs.push(Seg::new(role, part));
+        paint::line(ctx, buf, row, &Spread::new(if n == 0 { 1 } else { 3 }, segs));
     }
 }
 
