@@ -8,6 +8,7 @@
 #![forbid(unsafe_code)]
 #![cfg_attr(not(test), warn(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stderr))]
 
+pub mod app;
 pub mod cli;
 pub mod config;
 pub mod console;

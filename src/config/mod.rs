@@ -148,12 +148,12 @@ pub struct ProfileStyle {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Tint {
+    /// As any other profile, whatever its name says.
+    None,
     Red,
     Yellow,
-    Green,
-    Cyan,
     Blue,
-    Magenta,
+    Purple,
 }
 
 impl Config {

@@ -73,7 +73,7 @@ pub fn sample(actions: &[(&str, Vec<String>, &str)]) -> String {
     }
     put(&format!("How often is asked ({}).", bounds.join(", ")), &poll);
     put(
-        "Header under a profile, so that nobody takes one for another.\ntint: red, yellow, green, cyan, blue, magenta.",
+        "Header under a profile, so that nobody takes one for another.\ntint: none, red, yellow, blue, purple; red when not set and the name says production.",
         "#[profile.prod]\n#tint = \"red\"\n#label = \"PROD\"",
     );
     let mut keys = String::from("#[keys]");

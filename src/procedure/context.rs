@@ -14,6 +14,9 @@ pub struct Context<'a> {
     pub now: Timestamp,
     /// Begin of the time looked at.
     pub since: Timestamp,
+    /// How many of the newest log lines are looked at, at most. A million lines
+    /// take half a second: more than a task that draws can spare.
+    pub lines: usize,
     /// What people wrote, oldest first. A note that begins with the id of a
     /// check in brackets (`[resources.host]`) is read as the output of that
     /// check's commands.
@@ -28,9 +31,19 @@ pub struct Context<'a> {
 }
 
 impl<'a> Context<'a> {
-    /// A context in which nothing was noted, watched or recorded.
+    /// A context in which nothing was noted, watched or recorded, and in which
+    /// every line is looked at.
     pub fn bare(now: Timestamp, since: Timestamp) -> Context<'a> {
-        Context { started: now, now, since, notes: &[], changes: None, incident: None, ran: &[] }
+        Context {
+            started: now,
+            now,
+            since,
+            lines: usize::MAX,
+            notes: &[],
+            changes: None,
+            incident: None,
+            ran: &[],
+        }
     }
 }
 

@@ -9,6 +9,7 @@ use super::result::{CheckResult, Evidence, Finding, Level, Manual, Missing};
 use super::shell::{self, Values};
 use super::suspects::{Suspect, suspects};
 use crate::diagnosis::timeouts::Measured;
+use crate::situation::log::Held;
 use crate::situation::{Datum, GroupState, Reason, Situation, Topic, short};
 use crate::text::SafeText;
 use jiff::Timestamp;
@@ -100,6 +101,22 @@ impl<'a> Desk<'a> {
         self.missing(self.w.topic(topic), &Reason::NotAsked);
     }
 
+    /// Log lines of the window, newest first, and no more than there is time for.
+    pub fn lines(&self) -> impl Iterator<Item = &'a Held> + use<'a> {
+        let since = self.cx.since;
+        self.s.logs.iter().rev().take(self.cx.lines).filter(move |h| h.line.at >= since)
+    }
+
+    /// Says so when lines of the window were left out.
+    pub fn note_lines_left_out(&mut self) {
+        let logs = &self.s.logs;
+        let oldest = logs.len().checked_sub(self.cx.lines).filter(|n| *n > 0);
+        let first_left = oldest.and_then(|n| logs.get(logs.range().start + n as u64 - 1));
+        if first_left.is_some_and(|h| h.line.at >= self.cx.since) {
+            self.unknown(self.w.what_older_lines(), self.w.reason_only_newest(self.cx.lines));
+        }
+    }
+
     /// Timers people measured and noted.
     pub fn measured(&self) -> Vec<Measured> {
         super::measured(self.cx.notes)
@@ -169,11 +186,14 @@ impl<'a> Desk<'a> {
         }
         extra(&mut values);
         let w = self.w;
-        let remote = |by: &str, host: &str| w.remote(host, by);
-        let lines: Vec<Manual> = shell::manual(self.check, &values, suspects, &remote);
+        let s = self.s;
+        let applies = |only| shell::applies(s, only);
+        let lines: Vec<Manual> =
+            shell::manual(self.check, &values, suspects, applies, |by, host| w.remote(host, by));
         let noted = self.noted();
-        if !lines.is_empty() && noted == 0 {
-            let text = self.w.by_hand(lines.len());
+        let plain = lines.iter().filter(|m| m.host.is_empty()).count();
+        if plain > 0 && noted == 0 {
+            let text = self.w.by_hand(plain);
             self.say(Level::Manual, text, &[]);
         }
         self.out.manual.extend(lines);

@@ -71,9 +71,28 @@ pub struct Template {
     pub on: On,
     /// A shell line; `{name}` stands for a value, quoted for the shell when it needs to be.
     pub run: SafeText,
+    /// Left out where this is known not to be on the path.
+    #[serde(default)]
+    pub only: Option<Only>,
     /// It changes something.
     #[serde(default)]
     pub changes: bool,
+}
+
+/// What must be on the path for a command to make sense.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Only {
+    /// An ECS service.
+    Ecs,
+    /// Targets registered by instance id.
+    Instances,
+    /// A target group that is spoken to in TLS.
+    TlsTarget,
+    /// A listener that speaks TLS.
+    TlsListener,
+    /// Access logs of the load balancer in a bucket.
+    AccessLogs,
 }
 
 /// Where a command is run.

@@ -1,7 +1,7 @@
 //! Known error lines, as data, and the grouping of lines nobody knows.
 
 use super::load::WordsError;
-use crate::situation::log::{Held, Level, LogRing};
+use crate::situation::log::{Held, Level};
 use crate::text::SafeText;
 use jiff::Timestamp;
 use regex::Regex;
@@ -106,10 +106,10 @@ impl Patterns {
         self.list.iter().find(|p| p.all.iter().all(|part| line.contains(part.as_str())))
     }
 
-    /// Lines from `since` on, by pattern, most lines first.
-    pub fn group<'a>(&'a self, logs: &'a LogRing, since: Timestamp) -> Vec<(&'a Pattern, Group<'a>)> {
+    /// Lines by pattern, most lines first.
+    pub fn group<'a>(&'a self, lines: impl Iterator<Item = &'a Held>) -> Vec<(&'a Pattern, Group<'a>)> {
         let mut groups: Vec<(&Pattern, Group<'_>)> = Vec::new();
-        for h in logs.iter().filter(|h| h.line.at >= since) {
+        for h in lines {
             let Some(p) = self.of(&h.line.text) else { continue };
             match groups.iter_mut().find(|(q, _)| std::ptr::eq(*q, p)) {
                 Some((_, g)) => g.add(h),
@@ -120,13 +120,13 @@ impl Patterns {
         groups
     }
 
-    /// Error lines from `since` on that no pattern knows, by what is left when
+    /// Error lines that no pattern knows, by what is left when
     /// numbers, ids and quoted values are taken out; most lines first. The
     /// second value is the number of error lines in all, known or not.
-    pub fn unnamed<'a>(&'a self, logs: &'a LogRing, since: Timestamp) -> (Vec<Group<'a>>, usize) {
+    pub fn unnamed<'a>(&'a self, lines: impl Iterator<Item = &'a Held>) -> (Vec<Group<'a>>, usize) {
         let mut kinds: HashMap<String, Group<'_>> = HashMap::new();
         let mut errors = 0;
-        for h in logs.iter().filter(|h| h.level == Level::Error && h.line.at >= since) {
+        for h in lines.filter(|h| h.level == Level::Error) {
             errors += 1;
             if self.of(&h.line.text).is_some() {
                 continue;
@@ -168,7 +168,7 @@ fn fingerprint(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::situation::log::LogLine;
+    use crate::situation::log::{LogLine, LogRing};
 
     fn ring(lines: &[(&str, &str)]) -> LogRing {
         let mut r = LogRing::default();
@@ -342,7 +342,7 @@ mod tests {
             ("01:41:07", "connect() failed (111: x) while connecting to upstream a"),
             ("01:41:08", "WORKER TIMEOUT (pid:9)"),
         ]);
-        let groups = p.group(&logs, at("01:40:00"));
+        let groups = p.group(logs.iter().filter(|h| h.line.at >= at("01:40:00")));
         assert_eq!(groups.len(), 2);
         let (pattern, g) = &groups[0];
         assert_eq!((pattern.id.as_str(), g.count), ("nginx-connect-refused", 2));
@@ -360,7 +360,7 @@ mod tests {
             ("01:41:04", "INFO fine"),
             ("01:41:05", "ERROR WORKER TIMEOUT (pid:9)"),
         ]);
-        let (groups, errors) = p.unnamed(&logs, at("01:00:00"));
+        let (groups, errors) = p.unnamed(logs.iter());
         assert_eq!(errors, 4);
         assert_eq!(groups.iter().map(|g| g.count).collect::<Vec<_>>(), [2, 1]);
         assert!(groups[0].sample.line.text.contains("sku-4"));

@@ -48,6 +48,7 @@ phrases! {
     reason_no_log_group();
     reason_silent(since);
     reason_dropped(count);
+    reason_only_newest(count);
     reason_sampled();
     reason_not_listed();
     reason_hc_off();

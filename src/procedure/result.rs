@@ -57,6 +57,10 @@ pub struct Manual {
     pub what: SafeText,
     /// The line to paste into a shell.
     pub run: SafeText,
+    /// The host this line is for, when it reaches one by SSM or ECS Exec by
+    /// itself; empty for a line to be typed on the spot.
+    #[serde(default, skip_serializing_if = "str::is_empty")]
+    pub host: SafeText,
     /// It changes something. Everything else only reads.
     #[serde(default, skip_serializing_if = "is_false")]
     pub changes: bool,

@@ -1,9 +1,9 @@
 //! Command lines for people to paste. Names in them come from outside, so
 //! every value is quoted unless it is plainly harmless.
 
-use super::load::{Check, On};
+use super::load::{Check, On, Only};
 use super::result::Manual;
-use super::suspects::{Place, Suspect};
+use super::suspects::{Place, Suspect, cluster_name};
 use crate::situation::Situation;
 use crate::text::SafeText;
 use std::collections::BTreeMap;
@@ -116,7 +116,7 @@ pub(crate) fn values(s: &Situation, suspect: Option<&Suspect<'_>>) -> Values {
     }
     let service = s.active_groups().into_iter().filter_map(|(_, g)| g.services.value()).flatten().next();
     if let Some(service) = service {
-        v.set("cluster", crate::situation::short(&service.cluster)).set("service", &service.name);
+        v.set("cluster", cluster_name(&service.cluster)).set("service", &service.name);
     }
     if let Some(t) = suspect {
         v.set("target_id", &t.key.id).set("target_ip", &t.address).set("tg_arn", t.group_arn);
@@ -150,16 +150,22 @@ pub(crate) fn manual(
     check: &Check,
     values: &Values,
     suspects: &[Suspect<'_>],
-    remote: &dyn Fn(&str, &str) -> SafeText,
+    applies: impl Fn(Only) -> bool,
+    remote: impl Fn(&str, &str) -> SafeText,
 ) -> Vec<Manual> {
     let mut out = Vec::new();
     let mut on_host: Vec<String> = Vec::new();
-    for t in &check.manual {
+    for t in check.manual.iter().filter(|t| t.only.is_none_or(&applies)) {
         let run = values.fill(&t.run);
         if t.on == On::Host && !t.changes {
             on_host.push(run.clone());
         }
-        out.push(Manual { what: t.what.clone(), run: run.into(), changes: t.changes });
+        out.push(Manual {
+            what: t.what.clone(),
+            run: run.into(),
+            host: SafeText::default(),
+            changes: t.changes,
+        });
     }
     if on_host.is_empty() {
         return out;
@@ -171,11 +177,13 @@ pub(crate) fn manual(
             Place::Instance { id } => out.push(Manual {
                 what: remote("SSM", id),
                 run: ssm(id, &aws, &script).into(),
+                host: id.clone(),
                 changes: false,
             }),
             Place::Task { cluster, task, container, .. } => out.push(Manual {
                 what: remote("ECS Exec", task),
                 run: ecs_exec(cluster, task, container, &aws, &script).into(),
+                host: task.clone(),
                 changes: false,
             }),
             Place::Address => {}
@@ -184,17 +192,45 @@ pub(crate) fn manual(
     out
 }
 
+/// False for commands about things that are known not to be on this path.
+/// Where that is not known, a command is rather shown in vain.
+pub(crate) fn applies(s: &Situation, only: Only) -> bool {
+    let groups = s.active_groups();
+    let all = |no: &dyn Fn(&crate::situation::GroupState) -> bool| {
+        !groups.is_empty() && groups.iter().all(|(_, g)| no(g))
+    };
+    let is = |g: &crate::situation::GroupState, f: &dyn Fn(&crate::situation::elb::TargetGroup) -> bool| {
+        g.group.as_ref().is_some_and(f)
+    };
+    match only {
+        Only::Ecs => !all(&|g| g.services.value().is_some_and(Vec::is_empty)),
+        Only::Instances => !all(&|g| is(g, &|g| g.target_type.as_str() != "instance")),
+        Only::TlsTarget => !all(&|g| is(g, &|g| g.protocol.as_str() != "HTTPS")),
+        Only::AccessLogs => {
+            let on = |a: &crate::situation::elb::Attributes| {
+                a.get("access_logs.s3.enabled").is_some_and(|v| v.as_str() == "true")
+            };
+            s.lb().and_then(|l| l.attributes.value()).is_none_or(on)
+        }
+        Only::TlsListener => {
+            let listeners = s.lb().and_then(|l| l.listeners.value());
+            listeners.is_none_or(|all| all.iter().any(|l| matches!(l.protocol.as_str(), "HTTPS" | "TLS")))
+        }
+    }
+}
+
 /// Hosts that get a line of their own.
 const HOSTS: usize = 3;
 
-/// Runs a script by SSM and waits for what it prints.
+/// Runs a script by SSM and waits for what it prints (at most 100 s).
 fn ssm(instance: &str, aws: &str, script: &str) -> String {
     let parameters = serde_json::json!({ "commands": [script] }).to_string();
-    let instance = quote(instance);
+    let on = format!("{aws} --command-id \"$id\" --instance-id {}", quote(instance));
     format!(
-        "id=$(aws ssm send-command{aws} --instance-ids {instance} --document-name AWS-RunShellScript --parameters {} \
-         --query Command.CommandId --output text) && sleep 5 && aws ssm get-command-invocation{aws} --command-id \
-         \"$id\" --instance-id {instance} --query StandardOutputContent --output text",
+        "id=$(aws ssm send-command{aws} --instance-ids {} --document-name AWS-RunShellScript --parameters {} \
+         --query Command.CommandId --output text) && {{ aws ssm wait command-executed{on}; \
+         aws ssm get-command-invocation{on} --query StandardOutputContent --output text; }}",
+        quote(instance),
         quote(&parameters)
     )
 }

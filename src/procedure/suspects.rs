@@ -114,11 +114,7 @@ fn by_address(s: &Situation, group: &GroupState, address: &SafeText) -> Place {
                 .map(|c| c.name.clone())
                 .unwrap_or_default();
             return Place::Task {
-                cluster: crate::situation::short(&service.cluster)
-                    .rsplit('/')
-                    .next()
-                    .unwrap_or_default()
-                    .into(),
+                cluster: cluster_name(&service.cluster).into(),
                 task: crate::situation::short(&task.arn).into(),
                 service: service.name.clone(),
                 container,
@@ -131,4 +127,9 @@ fn by_address(s: &Situation, group: &GroupState, address: &SafeText) -> Place {
         Some(i) => Place::Instance { id: i.id.clone() },
         None => Place::Address,
     }
+}
+
+/// `shop` for `arn:...:cluster/shop`, or the name itself.
+pub(crate) fn cluster_name(cluster: &str) -> &str {
+    cluster.rsplit('/').next().unwrap_or(cluster)
 }

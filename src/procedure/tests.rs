@@ -75,14 +75,14 @@ fn a_file_that_is_wrong_says_file_place_and_reason() {
     assert!(wrong("lang = ").starts_with("p.toml:1:"));
     assert!(wrong(&good.replacen("about", "abuot", 1)).contains("unknown field `abuot`"));
     assert_eq!(
-        wrong(&good.replacen("{what} is not known: {reason}", "{what} is not known", 1))
+        wrong(&good.replacen("{what}: not known, {reason}", "{what}: not known", 1))
             .split_once(": ")
             .unwrap()
             .1,
         "the phrase 'unknown' lacks {reason}"
     );
-    assert!(wrong(&good.replacen("{what} is not known", "{waht} {what} is not known", 1)).contains("{waht}"));
-    assert!(wrong(&good.replacen("{what} is not known", "{what is not known", 1)).contains("do not close"));
+    assert!(wrong(&good.replacen("{what}: not known", "{waht} {what}: not known", 1)).contains("{waht}"));
+    assert!(wrong(&good.replacen("{what}: not known", "{what: not known", 1)).contains("do not close"));
     assert!(wrong(&good.replacen("unknown = ", "unknwon = ", 1)).contains("the phrase 'unknown' is missing"));
     assert!(
         wrong(&good.replacen("[phrases]", "[phrases]\nmore = \"x\"", 1))
@@ -93,7 +93,7 @@ fn a_file_that_is_wrong_says_file_place_and_reason() {
     );
     assert!(wrong(&good.replacen("id = 3", "id = 4", 1)).contains("0 to 9 in order"));
     assert!(wrong(&good.replacen("tail = \"log tail\"", "", 1)).contains("the topic 'tail' is missing"));
-    let line = wrong(&good.replacen("{what} is not known: {reason}", "{what}", 1));
+    let line = wrong(&good.replacen("{what}: not known, {reason}", "{what}", 1));
     let at: usize = line.split(':').nth(1).unwrap().parse().unwrap();
     assert!(good.lines().nth(at - 1).unwrap().starts_with("unknown ="), "{line}");
 }

@@ -181,10 +181,21 @@ impl From<&StepResult> for StepLine {
             id: r.id,
             title: r.title.clone(),
             state: r.state,
-            findings: r.findings().into_iter().map(|f| f.text.clone()).collect(),
+            findings: texts(r),
             checks: r.checks.clone(),
         }
     }
+}
+
+/// Every finding once, worst first.
+fn texts(r: &StepResult) -> Vec<SafeText> {
+    let mut out: Vec<SafeText> = Vec::new();
+    for f in r.findings() {
+        if !out.contains(&f.text) {
+            out.push(f.text.clone());
+        }
+    }
+    out
 }
 
 /// Topics without which nothing can be said about a 502: what stands where,
@@ -259,8 +270,9 @@ impl Report {
             let pad =
                 COLUMNS.saturating_sub(width(head.trim_start()) + width(&step.state.to_string())).max(2);
             out.push_str(&format!("{head}{:pad$}{}\n", "", step.state));
+            let mut said = Vec::new();
             for c in &step.checks {
-                check(&mut out, c);
+                check(&mut out, c, &mut said);
             }
         }
         out.push_str("\nVerdicts\n");
@@ -296,11 +308,19 @@ fn standing(s: Standing) -> &'static str {
     }
 }
 
-fn check(out: &mut String, c: &CheckResult) {
+/// `said` are the gaps of this step that were told already.
+fn check(out: &mut String, c: &CheckResult, said: &mut Vec<SafeText>) {
     out.push_str(&format!("  {}\n", c.title));
     let mut findings: Vec<_> = c.findings.iter().collect();
     findings.sort_by_key(|f| std::cmp::Reverse(f.level));
     for f in findings {
+        if f.level == Level::Unknown {
+            // A check must not stand there as if it had nothing to say.
+            if said.contains(&f.text) && c.findings.len() + c.manual.len() > 1 {
+                continue;
+            }
+            said.push(f.text.clone());
+        }
         // Sign and word: the sign alone is lost on a screen reader.
         let head = match f.level {
             Level::Found => "    x found    ",
@@ -311,16 +331,13 @@ fn check(out: &mut String, c: &CheckResult) {
         };
         wrap(out, head, 15, &f.text);
     }
-    // Lines for one host in particular are long; the JSON has them.
-    for m in c.manual.iter().filter(|m| m.run.len() <= LONGEST) {
-        let note = if m.changes { " (changes something)" } else { "" };
-        wrap(out, "        ", 8, &format!("{}{note}:", m.what));
-        out.push_str(&format!("        $ {}\n", m.run));
+    // Lines that reach a host by themselves are long; the JSON has them.
+    for m in c.manual.iter().filter(|m| m.host.is_empty()) {
+        let sign = if m.changes { "!" } else { "#" };
+        wrap(out, &format!("        {sign} "), 10, &m.what);
+        out.push_str(&format!("        {}\n", m.run));
     }
 }
-
-/// Bytes of a command that is still of use on a screen of 80 columns.
-const LONGEST: usize = 400;
 
 /// Writes `head` and then the text, broken at blanks where there are any and
 /// between characters where there are none (Japanese), each further line
@@ -338,9 +355,9 @@ fn wrap(out: &mut String, head: &str, indent: usize, text: &str) {
     if used > COLUMNS.saturating_sub(20) {
         start(&mut line, &mut used, out);
     }
-    for word in text.split_word_bounds() {
-        let w = width(word);
-        let blank = word.chars().all(char::is_whitespace);
+    for atom in atoms(text) {
+        let w = width(atom);
+        let blank = atom.chars().all(char::is_whitespace);
         if used + w > COLUMNS && used > indent {
             start(&mut line, &mut used, out);
             if blank {
@@ -348,7 +365,7 @@ fn wrap(out: &mut String, head: &str, indent: usize, text: &str) {
             }
         }
         if w > COLUMNS - indent {
-            for g in word.graphemes(true) {
+            for g in atom.graphemes(true) {
                 if used + width(g) > COLUMNS {
                     start(&mut line, &mut used, out);
                 }
@@ -357,11 +374,38 @@ fn wrap(out: &mut String, head: &str, indent: usize, text: &str) {
             }
             continue;
         }
-        line.push_str(word);
+        line.push_str(atom);
         used += w;
     }
     out.push_str(line.trim_end());
     out.push('\n');
+}
+
+/// Pieces a line is not broken within: words with their punctuation, blanks,
+/// and single characters of scripts that are written without blanks.
+fn atoms(text: &str) -> impl Iterator<Item = &str> {
+    use unicode_segmentation::UnicodeSegmentation;
+    let mut rest = text;
+    std::iter::from_fn(move || {
+        let first = rest.graphemes(true).next()?;
+        let blank = first.chars().all(char::is_whitespace);
+        let mut end = first.len();
+        if first.is_ascii() {
+            let bytes = rest.as_bytes();
+            while end < bytes.len() && bytes[end].is_ascii() && bytes[end].is_ascii_whitespace() == blank {
+                end += 1;
+            }
+        }
+        // A closing mark stays with what it closes.
+        for g in
+            rest[end..].graphemes(true).take_while(|g| matches!(*g, "\u{3002}" | "\u{3001}" | "\u{ff09}"))
+        {
+            end += g.len();
+        }
+        let (atom, tail) = rest.split_at(end);
+        rest = tail;
+        Some(atom)
+    })
 }
 
 #[cfg(test)]

@@ -15,6 +15,8 @@ use std::sync::Arc;
 
 /// How long a step waits for answers before it judges without them.
 const PATIENCE: SignedDuration = SignedDuration::from_secs(20);
+/// Newest log lines a step looks at. Each takes half a microsecond, and a frame waits meanwhile.
+const LINES: usize = 20_000;
 /// How far back a step looks when nothing tells when the trouble began.
 const LOOK_BACK: SignedDuration = SignedDuration::from_mins(30);
 
@@ -91,6 +93,7 @@ pub fn finish(state: &mut State, key: u8, started: Timestamp, late: bool, effect
         started,
         now: state.now,
         since: state.incident.onset.map_or(back, |t| t.min(back)),
+        lines: LINES,
         notes: &notes,
         changes: Some(&state.changes),
         incident: incident.as_ref(),

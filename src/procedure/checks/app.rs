@@ -18,13 +18,13 @@ pub(super) fn errors(d: &mut Desk<'_>) {
             Count::NoTraffic => d.unknown(w.what_target_5xx(), w.reason_no_traffic(d.clock(cx.since))),
         }
     }
-    let lines = s.logs.iter().filter(|h| h.line.at >= cx.since).count();
+    let lines = d.lines().count();
     if lines == 0 {
         d.asked("logs:FilterLogEvents");
         d.unknown(w.what_log_lines(), w.reason_silent(d.clock(cx.since)));
         return;
     }
-    let (groups, all) = d.patterns.unnamed(&s.logs, cx.since);
+    let (groups, all) = d.patterns.unnamed(d.lines());
     if all == 0 {
         d.ok(w.error_lines_none(lines, d.clock(cx.since)), &[]);
     }
@@ -37,6 +37,7 @@ pub(super) fn errors(d: &mut Desk<'_>) {
         let (first, last) = (d.clock(g.first), d.clock(g.last));
         d.found(w.error_lines(g.count, first, last, sample(&g.sample.line.text)), &[e]);
     }
+    d.note_lines_left_out();
     if groups.len() > KINDS {
         d.info(w.error_kinds_more(groups.len() - KINDS), &[]);
     }

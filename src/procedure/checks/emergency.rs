@@ -5,7 +5,7 @@ use super::network::{blocked, leg_name};
 use crate::diagnosis::path::{self, Verdict};
 use crate::diagnosis::timeouts::{self, Standing};
 use crate::procedure::desk::{Desk, group_name};
-use crate::procedure::suspects::suspects;
+use crate::procedure::suspects::{cluster_name, suspects};
 use crate::situation::{Topic, short};
 
 pub(super) fn health(d: &mut Desk<'_>) {
@@ -130,7 +130,7 @@ pub(super) fn rollback(d: &mut Desk<'_>) {
         let list = suspects(d.s);
         d.by_hand_for(
             |v| {
-                v.set("cluster", short(&service.cluster)).set("service", &service.name);
+                v.set("cluster", cluster_name(&service.cluster)).set("service", &service.name);
                 v.set("task_definition", &definition);
             },
             &list,
@@ -157,7 +157,7 @@ pub(super) fn scale(d: &mut Desk<'_>) {
     d.by_hand_for(
         |v| {
             if let Some(service) = first {
-                v.set("cluster", short(&service.cluster)).set("service", &service.name);
+                v.set("cluster", cluster_name(&service.cluster)).set("service", &service.name);
                 v.set("more", &(service.desired + 1).max(2).to_string());
             }
         },

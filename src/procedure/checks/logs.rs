@@ -52,16 +52,16 @@ fn reading(d: &mut Desk<'_>) -> bool {
 }
 
 pub(super) fn patterns(d: &mut Desk<'_>) {
-    let (s, w, cx) = (d.s, d.w, d.cx);
+    let (w, cx) = (d.w, d.cx);
     if !reading(d) {
         return;
     }
-    let lines = s.logs.iter().filter(|h| h.line.at >= cx.since).count();
+    let lines = d.lines().count();
     if lines == 0 {
         d.unknown(w.what_log_lines(), w.reason_silent(d.clock(cx.since)));
         return;
     }
-    let groups = d.patterns.group(&s.logs, cx.since);
+    let groups = d.patterns.group(d.lines());
     if groups.is_empty() {
         d.ok(w.patterns_none(lines, d.clock(cx.since)), &[]);
     }
@@ -77,14 +77,19 @@ pub(super) fn patterns(d: &mut Desk<'_>) {
         };
         d.found(text, &[e]);
     }
+    d.note_lines_left_out();
 }
 
 pub(super) fn lines(d: &mut Desk<'_>) {
     let (s, w, cx) = (d.s, d.w, d.cx);
     if reading(d) {
-        let held = || s.logs.iter().filter(|h| h.line.at >= cx.since);
-        let (all, errors) = (held().count(), held().filter(|h| h.level == Level::Error).count());
-        let five = held().filter(|h| h.status_5xx.is_some()).count();
+        let (mut all, mut errors, mut five) = (0, 0, 0);
+        for h in d.lines() {
+            all += 1;
+            errors += usize::from(h.level == Level::Error);
+            five += usize::from(h.status_5xx.is_some());
+        }
+        d.note_lines_left_out();
         if all > 0 {
             d.info(w.lines_counted(all, d.clock(cx.since), errors, five), &[]);
         } else {

@@ -40,7 +40,14 @@ pub(super) fn leg_name(d: &Desk<'_>, leg: &Leg) -> String {
         path::LegKind::Health => w.leg_health(),
         path::LegKind::TrafficAndHealth => w.leg_both(),
     };
-    format!("{} -> {}:{port} ({kind})", leg.from, leg.to)
+    // Zones are named where they make a difference.
+    let nodes = d.s.load_balancer().map_or(0, |lb| lb.zones.len());
+    let from = if leg.zones.is_empty() || leg.zones.len() >= nodes {
+        String::new()
+    } else {
+        format!(", {}", d.list(&leg.zones))
+    };
+    format!("{} -> {}:{port} ({kind}{from})", leg.from, leg.to)
 }
 
 pub(super) fn paths(d: &mut Desk<'_>) {

@@ -64,9 +64,8 @@ pub(super) fn onset(d: &mut Desk<'_>) {
     if let Some((key, t)) = first {
         d.info(w.onset_health(d.target(key), &t.state, d.clock(t.since)), &[]);
     }
-    if let Some(h) =
-        s.logs.iter().filter(|h| h.level == Level::Error && h.line.at >= cx.since).min_by_key(|h| h.line.at)
-    {
+    let first = d.lines().filter(|h| h.level == Level::Error).min_by_key(|h| h.line.at);
+    if let Some(h) = first {
         d.info(w.onset_log(d.clock(h.line.at), super::logs::sample(&h.line.text)), &[]);
     }
 }

@@ -25,12 +25,16 @@ pub(super) fn health(d: &mut Desk<'_>) {
         let number = |n: Option<u32>| n.map_or_else(|| "?".to_owned(), |n| n.to_string());
         let path = if hc.path.is_empty() { "-" } else { hc.path.as_str() };
         let matcher = if hc.matcher.is_empty() { "-" } else { hc.matcher.as_str() };
+        let port = match (hc.port.as_str(), g.port) {
+            ("traffic-port" | "", Some(p)) => p.to_string(),
+            (other, _) => other.to_owned(),
+        };
         d.info(
             w.hc_is(
                 name,
                 &hc.protocol,
                 path,
-                &hc.port,
+                port,
                 matcher,
                 number(hc.timeout_s),
                 number(hc.interval_s),
@@ -107,6 +111,8 @@ pub(super) fn timeouts(d: &mut Desk<'_>) {
         d.unknown(w.what_timeouts(), w.reason_no_chain());
     }
     let mut holds = BTreeSet::new();
+    // Several rules may wait for the same number: it is asked for once.
+    let mut open: Vec<(Vec<String>, SafeText, SafeText)> = Vec::new();
     for r in &chain.rules {
         let id = format!("{:?}", r.id);
         let subject = if r.text.is_empty() { r.name.clone() } else { r.text.clone() };
@@ -119,10 +125,11 @@ pub(super) fn timeouts(d: &mut Desk<'_>) {
             Standing::Violated => d.found(w.rule_violated(&id, subject, why(d, r.id)), &[e]),
             Standing::AtRisk => d.found(w.rule_at_risk(&id, subject, why(d, r.id)), &[e]),
             Standing::Unknown => {
-                let what = w.what_rule(&id, subject);
-                match &r.missing {
-                    Some(reason) => d.missing(what, reason),
-                    None => d.unknown(what, r.why.clone()),
+                let reason = r.missing.as_ref().map_or_else(|| r.why.clone(), |m| w.reason(m));
+                match open.iter_mut().find(|o| o.2 == reason) {
+                    Some(o) if o.0.contains(&id) => {}
+                    Some(o) => o.0.push(id),
+                    None => open.push((vec![id], subject, reason)),
                 }
             }
             Standing::Holds => {
@@ -130,6 +137,9 @@ pub(super) fn timeouts(d: &mut Desk<'_>) {
             }
             Standing::NotApplicable => {}
         }
+    }
+    for (ids, subject, reason) in open {
+        d.unknown(w.what_rule(ids.join(", "), subject), reason);
     }
     if !holds.is_empty() {
         let list = d.list(&holds);

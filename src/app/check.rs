@@ -1,0 +1,121 @@
+//! `badgate check TARGET`: everything asked once, every step judged, one report.
+
+use super::recorder::record_of;
+use super::{Failure, config, lang, print, source};
+use crate::cli::Check;
+use crate::journal::{Durability, Kind, Mode, Options as JournalOptions, Record, Writer, author};
+use crate::procedure::{Context, Procedure};
+use crate::report::check::Report;
+use crate::situation::{Observation, Situation};
+use crate::sources::{Candidate, Command, Event, Link, Want};
+use crate::text::SafeText;
+use jiff::{SignedDuration, Timestamp};
+use serde_json::json;
+use std::time::Duration;
+
+/// How long the disk may take for the last of an incident file.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// Names shown when TARGET fits several load balancers.
+const NAMED: usize = 5;
+
+/// Runs the check; the exit code is the report's.
+pub fn run(args: &Check) -> Result<u8, Failure> {
+    let config = config(args.observe.config.as_deref())?;
+    let procedure = Procedure::load(lang(args.observe.lang, &config)).map_err(Failure::failed)?;
+    let options = args.observe.options(Some(&args.target), &config, false);
+    let target = args.target.text().to_owned();
+    let by = author(|name| std::env::var_os(name));
+    let writer = match &args.incident {
+        None => None,
+        Some(path) => {
+            let options = JournalOptions { by: by.clone(), ..JournalOptions::default() };
+            let writer = Writer::open(path, Mode::Either, options, PATIENCE).map_err(Failure::failed)?;
+            let opened = json!({"target": target, "version": env!("CARGO_PKG_VERSION"), "command": "check"});
+            writer.append(
+                Record::new(Timestamp::now(), by.clone(), Kind::Opened, opened),
+                Durability::Now,
+                |_| {},
+            );
+            Some(writer)
+        }
+    };
+
+    let started = Timestamp::now();
+    let log_files = args.observe.log_files.clone();
+    let timeout = args.observe.timeout;
+    let asked = target.clone();
+    let observed = crate::console::run::block_on(async move {
+        let link = source::start(options, log_files)?;
+        Ok::<_, std::io::Error>(observe(link, asked, timeout).await)
+    })
+    .and_then(|r| r)
+    .map_err(|e| Failure::failed(format!("cannot start: {e}")))?;
+    let observations = observed?;
+
+    let mut situation = Situation::new();
+    for o in &observations {
+        situation.apply(o);
+        if let Some(w) = &writer {
+            w.append(record_of(o), Durability::Grouped, |_| {});
+        }
+    }
+    let now = Timestamp::now();
+    let back = SignedDuration::try_from(args.observe.since).unwrap_or(SignedDuration::from_mins(30));
+    let since = now.checked_sub(back).unwrap_or(now);
+    let context = Context { started, ..Context::bare(now, since) };
+    let steps = procedure.run_all(&situation, &context);
+    let report = Report::new(target.as_str(), now, &situation, &steps, Vec::new());
+    if let Some(w) = writer {
+        for step in &steps {
+            let data = serde_json::to_value(step).unwrap_or_default();
+            w.append(Record::new(step.finished, by.clone(), Kind::Step, data), Durability::Now, |_| {});
+        }
+        w.close(PATIENCE).map_err(|e| Failure::failed(format!("the incident file is not complete: {e}")))?;
+    }
+    let text = if args.json { report.to_json() } else { report.to_text() };
+    Ok(print(text.as_bytes(), report.exit_code()))
+}
+
+/// Asks for everything and collects what is said until all was answered or has
+/// failed, or `within` is over: then what is known by then is judged.
+async fn observe(mut link: Link, target: String, within: Duration) -> Result<Vec<Observation>, Failure> {
+    let mut all = Vec::new();
+    for command in [Command::Open(target), Command::Refresh { id: 1, wants: Want::ALL.to_vec() }] {
+        if link.commands.send(command).await.is_err() {
+            return Err(nothing("the source ended before it was asked"));
+        }
+    }
+    let deadline = tokio::time::Instant::now() + within;
+    loop {
+        let event = match tokio::time::timeout_at(deadline, link.events.recv()).await {
+            Ok(Some(event)) => event,
+            // Too late or gone: unanswered questions stand in the report as unknown.
+            Ok(None) | Err(_) => break,
+        };
+        match event {
+            Event::Observed(list) => all.extend(list),
+            Event::NoTarget { line } => return Err(nothing(&line)),
+            Event::Candidates { asked, list, more: false } => return Err(several(&asked, &list)),
+            Event::Done { id: 1 } => break,
+            Event::Candidates { .. } | Event::Done { .. } | Event::Called(_) => {}
+        }
+    }
+    if all.is_empty() {
+        return Err(nothing(&format!("no answer within {} s", within.as_secs())));
+    }
+    Ok(all)
+}
+
+fn nothing(line: &str) -> Failure {
+    Failure { code: 3, line: SafeText::from(line) }
+}
+
+fn several(asked: &SafeText, list: &[Candidate]) -> Failure {
+    let names: Vec<&str> = list.iter().take(NAMED).map(|c| c.name.as_str()).collect();
+    let rest = list.len().saturating_sub(NAMED);
+    let more = if rest > 0 { format!(" and {rest} more") } else { String::new() };
+    Failure::usage(format!(
+        "'{asked}' fits several load balancers: {}{more}; name one of them",
+        names.join(", ")
+    ))
+}

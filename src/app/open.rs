@@ -1,0 +1,149 @@
+//! `badgate open [TARGET]`: the console on live data.
+
+use super::recorder::{self, Wanted};
+use super::{Failure, config, incident_dir, lang, source};
+use crate::cli::{Open, Target};
+use crate::config::{Color, Config, ProfileStyle, Sync, Theme as Palette, Tint as HeaderTint};
+use crate::console::caps::{Caps, Choice, Depth, GlyphSet, Wishes};
+use crate::console::keys::Keymap;
+use crate::console::run::{ConsoleConfig, Ended, How, RunError, block_on, run as console};
+use crate::console::state::Incident;
+use crate::console::theme::{Theme, ThemeName, Tint};
+use crate::journal::{Mode, SUFFIX, author, free_path, stem};
+use crate::procedure::Procedure;
+use crate::text::SafeText;
+use jiff::Timestamp;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Instant;
+
+/// Opens the console; returns when it was left.
+pub fn run(args: &Open, started: Instant) -> Result<u8, Failure> {
+    let config = config(args.observe.config.as_deref())?;
+    let keymap = Keymap::new(&config.remap()).map_err(|errors| Failure::usage(errors.join("; ")))?;
+    let procedure = Procedure::load(lang(args.observe.lang, &config)).map_err(Failure::failed)?;
+    let options = args.observe.options(args.target.as_ref(), &config, true);
+    let following = options.log_groups.iter().map(SafeText::from).collect();
+    let target = args.target.as_ref().map(Target::text).unwrap_or_default().to_owned();
+    let by = author(|name| std::env::var_os(name));
+
+    let (path, mode) = incident_file(args, &config, &target)?;
+    let wanted =
+        Wanted { path: path.clone(), mode, author: by.clone(), target: SafeText::from(target.as_str()) };
+    let journal = recorder::open(wanted).map_err(Failure::failed)?;
+
+    let var = |name: &str| std::env::var(name).ok();
+    let caps = Caps::detect(wishes(args, &config), var);
+    let profile = args.observe.profile.clone().or_else(|| var("AWS_PROFILE")).unwrap_or_default();
+    let style = config.profile.get(&profile).cloned().unwrap_or_default();
+    let console_config = ConsoleConfig {
+        incident: Incident {
+            name: name_of(&path),
+            path: Some(path.clone()),
+            author: by,
+            asked: SafeText::from(target.as_str()),
+            opened: Timestamp::now(),
+            onset: None,
+        },
+        target,
+        caps,
+        theme: theme(args.screen.theme.unwrap_or(config.theme), caps.depth, tint(&profile, &style)),
+        label: SafeText::capped(&style.label, 16),
+        keymap,
+        procedure: Arc::new(procedure),
+        following,
+        exporter: Some(super::export::beside(&path, config.redact)),
+        log: path.parent().map(|dir| dir.join("badgate.log")),
+        stats: std::env::var_os("BADGATE_STATS").map(PathBuf::from),
+        started,
+    };
+    let log_files = args.observe.log_files.clone();
+    let ended = block_on(async move {
+        let link = source::start(options, log_files).map_err(RunError::Start)?;
+        console(console_config, link, Some(journal)).await
+    })
+    .map_err(|e| Failure::failed(format!("cannot start: {e}")))?
+    .map_err(Failure::failed)?;
+    Ok(farewell(&ended, &path))
+}
+
+/// The file to write: the one named, else a new one of the day's name.
+fn incident_file(args: &Open, config: &Config, target: &str) -> Result<(PathBuf, Mode), Failure> {
+    if let Some(path) = &args.incident {
+        if path.is_dir() {
+            return Err(Failure::usage(format!(
+                "--incident {} is a folder; name a file in it, such as {}",
+                path.display(),
+                path.join(format!("shop{SUFFIX}")).display()
+            )));
+        }
+        return Ok((path.clone(), Mode::Either));
+    }
+    let today = Timestamp::now().to_zoned(jiff::tz::TimeZone::UTC).date();
+    Ok((free_path(&incident_dir(config), &stem(target, today)), Mode::New))
+}
+
+fn name_of(path: &Path) -> SafeText {
+    let name = path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
+    SafeText::from(name.strip_suffix(SUFFIX).unwrap_or(&name))
+}
+
+fn wishes(args: &Open, config: &Config) -> Wishes {
+    let depth = match args.screen.color.unwrap_or(config.color) {
+        Color::Auto => Choice::Auto,
+        Color::TrueColor => Choice::Is(Depth::True),
+        Color::Ansi256 => Choice::Is(Depth::Ansi256),
+        Color::Ansi16 => Choice::Is(Depth::Ansi16),
+        Color::Never => Choice::Is(Depth::Mono),
+    };
+    let ascii = args.screen.ascii || config.ascii;
+    let glyphs = if ascii { Choice::Is(GlyphSet::Ascii) } else { Choice::Auto };
+    let sync = match args.screen.sync.unwrap_or(config.sync) {
+        Sync::Auto => Choice::Auto,
+        Sync::On => Choice::Is(true),
+        Sync::Off => Choice::Is(false),
+    };
+    Wishes { depth, glyphs, sync }
+}
+
+fn tint(profile: &str, style: &ProfileStyle) -> Tint {
+    match style.tint {
+        None => Tint::of_profile(profile),
+        Some(HeaderTint::None) => Tint::None,
+        Some(HeaderTint::Red) => Tint::Red,
+        Some(HeaderTint::Yellow) => Tint::Yellow,
+        Some(HeaderTint::Blue) => Tint::Blue,
+        Some(HeaderTint::Purple) => Tint::Purple,
+    }
+}
+
+fn theme(palette: Palette, depth: Depth, tint: Tint) -> Theme {
+    let name = match palette {
+        Palette::Dark => ThemeName::Dark,
+        Palette::Light => ThemeName::Light,
+        Palette::HighContrast => ThemeName::HighContrast,
+    };
+    Theme::with(name, depth, tint)
+}
+
+/// Says on the normal screen where everything is. Nobody reads it after a
+/// hang-up, and writing to a dead terminal could block.
+fn farewell(ended: &Ended, path: &Path) -> u8 {
+    let code = match ended.how {
+        How::Quit => 0,
+        How::HangUp => 129,
+        How::Signal(n) => 128_u8.saturating_add(u8::try_from(n).unwrap_or(0)),
+    };
+    if ended.how == How::HangUp {
+        return code;
+    }
+    let mut out = std::io::stdout().lock();
+    let line = SafeText::from(format!("incident file: {}", path.display()));
+    let _ = writeln!(out, "{line}");
+    if let Some(unsaved) = &ended.unsaved {
+        super::complain(&SafeText::from(format!("badgate: not everything was saved: {unsaved}")));
+        return 1;
+    }
+    code
+}
