@@ -212,7 +212,8 @@ mod tests {
 
     #[test]
     fn names_what_is_wrong_and_the_line_that_mends_it() {
-        let table: &[(&[(&str, &str)], &str, State)] = &[
+        type Row<'a> = (&'a [(&'a str, &'a str)], &'a str, State);
+        let table: &[Row] = &[
             (&[("TERM", "")], "TERM", State::Bad),
             (&[("TERM", "dumb")], "TERM", State::Bad),
             (&[("TERM", "screen-256color"), ("COLORTERM", "truecolor")], "colour", State::Warn),
