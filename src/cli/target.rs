@@ -246,4 +246,25 @@ mod tests {
             assert!(line.contains(want) && !line.contains('\n'), "{typed}: {line}");
         }
     }
+
+    proptest::proptest! {
+        #![proptest_config(proptest::prelude::ProptestConfig { failure_persistence: None, ..Default::default() })]
+
+        /// Whatever is typed: a target that can be named, or a line without control characters.
+        #[test]
+        fn any_text_is_a_target_or_one_line(typed in "(arn:|https?://|\\[)?.{0,60}") {
+            match typed.parse::<Target>() {
+                Ok(t) => {
+                    proptest::prop_assert!(!t.text().is_empty());
+                    proptest::prop_assert!(!t.text().chars().any(|c| c.is_control() || c.is_whitespace()));
+                    proptest::prop_assert_eq!(t.text().parse::<Target>(), Ok(t.clone()));
+                }
+                // The line as it reaches the terminal.
+                Err(why) => {
+                    let line = crate::text::SafeText::from(format!("TARGET '{typed}' {why}"));
+                    proptest::prop_assert!(!line.chars().any(char::is_control), "{:?}", line);
+                }
+            }
+        }
+    }
 }

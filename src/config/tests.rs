@@ -179,3 +179,19 @@ fn the_path_follows_xdg() {
     );
     assert_eq!(path(&[("XDG_CONFIG_HOME", "")]), None);
 }
+
+proptest::proptest! {
+    #![proptest_config(proptest::prelude::ProptestConfig { failure_persistence: None, ..Default::default() })]
+
+    /// Whatever the file holds: a config, or one printable line with its place.
+    #[test]
+    fn any_text_is_a_config_or_one_line(
+        head in "(theme|poll|keys|target|profile|log_groups|x|\\[keys\\]|\\[\\[target\\]\\]|\\[poll\\])?",
+        text in "\\PC{0,40}[\\n\\t =\"'\\[\\]{}.,#]{0,6}.{0,40}",
+    ) {
+        if let Err(line) = parse(&format!("{head}{text}")) {
+            proptest::prop_assert!(line.starts_with("config c.toml"), "{}", line);
+            proptest::prop_assert!(!line.chars().any(char::is_control), "{:?}", line);
+        }
+    }
+}

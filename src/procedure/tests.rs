@@ -98,6 +98,24 @@ fn a_file_that_is_wrong_says_file_place_and_reason() {
     assert!(good.lines().nth(at - 1).unwrap().starts_with("unknown ="), "{line}");
 }
 
+/// A damaged file is told, never believed in part.
+#[test]
+fn a_file_without_one_of_its_lines_is_refused_or_means_the_same() {
+    let lines: Vec<&str> = FILES[0].1.lines().collect();
+    for skip in (0..lines.len()).step_by(11) {
+        let rest: Vec<&str> = lines.iter().enumerate().filter(|(i, _)| *i != skip).map(|(_, l)| *l).collect();
+        let gone = lines[skip];
+        match Procedure::parse(&rest.join("\n"), "p.toml") {
+            Err(e) => assert!(e.to_string().starts_with("p.toml"), "{e}"),
+            // A comment, a blank, or a mark that may be left out.
+            Ok(_) => assert!(
+                gone.is_empty() || ["#", "only = ", "changes = "].iter().any(|p| gone.starts_with(p)),
+                "{gone}"
+            ),
+        }
+    }
+}
+
 /// A value is quoted for the shell as a whole word. Within quotes that would
 /// go wrong, so only numbers may stand there.
 #[test]

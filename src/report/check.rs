@@ -128,7 +128,7 @@ impl Report {
             schema: SCHEMA,
             target: target.into(),
             at,
-            trouble: strip.iter().any(|h| matches!(h.status, Status::Bad | Status::Warn)),
+            trouble: strip.iter().any(is_trouble),
             enough: essentials(s).is_empty(),
             situation: Picture { hops: strip.into_iter().map(HopLine::from).collect(), unknown: unknown(s) },
             steps: steps.iter().map(StepLine::from).collect(),
@@ -155,6 +155,16 @@ impl Report {
     pub fn exit_code(&self) -> u8 {
         let best = self.verdicts.iter().map(|v| v.standing).min();
         exit_code(best, self.enough, self.trouble)
+    }
+}
+
+/// A target that is starting or draining is no trouble; one that fails is, and
+/// so is every other hop that is not well.
+fn is_trouble(h: &Hop) -> bool {
+    match h.status {
+        Status::Bad => true,
+        Status::Warn => !matches!(h.kind, hops::HopKind::TargetGroup | hops::HopKind::Target),
+        Status::Ok | Status::Unknown => false,
     }
 }
 

@@ -118,6 +118,13 @@ fn exit_codes() {
     assert_eq!(code(&broken(), vec![verdict(Standing::Possible)]), 0);
     assert_eq!(code(&broken(), vec![]), 3, "trouble without a verdict is not nothing");
 
+    let mut deploying = healthy();
+    deploying.targets[0].state = "draining".into();
+    assert_eq!(code(&deploying, vec![]), 0, "a target that leaves in good order is no trouble");
+    let mut failing = healthy();
+    failing.metrics.push(series(LB, "HTTPCode_Target_5XX_Count", "Sum", vec![(minutes_ago(2), 9.0)]));
+    assert_eq!(code(&failing, vec![]), 3, "targets answer 5xx");
+
     let denied = |topic: Topic| {
         let mut shop = healthy();
         shop.failed = vec![(topic, Reason::Denied { action: "x:Y".into() })];
