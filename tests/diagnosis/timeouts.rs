@@ -50,7 +50,7 @@ fn r1_is_unknown_until_somebody_measures_and_says_how() {
     let r = one(&c, RuleId::R1);
     assert_eq!(r.standing, Standing::Unknown);
     let Some(Reason::NeedsMeasuring { how }) = &r.missing else { panic!("{r:#?}") };
-    assert!(how.contains("badgate probe http://10.0.11.10:8080/"), "{how}");
+    assert!(how.contains("/dev/tcp/10.0.11.10/8080;"), "{how}");
     // Healthy targets prove nothing about it, and that is said.
     assert_eq!(one(&c, RuleId::R11).standing, Standing::Unknown);
     let measured = of(&Shop::default(), &[noted(Hop::Target, settings::SERVER_KEEPALIVE, 75.0)]);

@@ -185,13 +185,11 @@ impl Builder<'_> {
 
     fn server(&mut self, arn: &SafeText, state: &GroupState, tg: &TargetGroup) {
         let target = Slot { hop: Hop::Target, component: &tg.name, group: arn };
-        let url = probe_url(self.s, state, tg);
         let services: Vec<&Service> = state.services.value().into_iter().flatten().collect();
         let containers = containers(self.s, &services);
 
-        let how = format!(
-            "from inside the VPC: badgate probe {url} (waits for the server to close an idle connection)"
-        );
+        let command = idle_command(self.s, state, tg);
+        let how = format!("time until it closes an idle connection, in bash inside the VPC: {command}");
         let mut keep = self.learned(&target, settings::SERVER_KEEPALIVE, how);
         if keep.seconds().is_none()
             && let Some(d) = containers.iter().find_map(|c| server_default(&c.0.image))
@@ -338,18 +336,24 @@ fn task_definition_reason(s: &Situation, services: &[&Service]) -> Reason {
         .unwrap_or(Reason::NotAsked)
 }
 
-/// A URL of the first target, for the measuring command.
-fn probe_url(s: &Situation, state: &GroupState, tg: &TargetGroup) -> String {
-    let scheme = if tg.protocol.as_str() == "HTTPS" { "https" } else { "http" };
+/// A command for a person inside the VPC that sends one request to the first
+/// target and then says how long the server kept the idle connection. It needs
+/// nothing but bash, or openssl where the target speaks TLS.
+fn idle_command(s: &Situation, state: &GroupState, tg: &TargetGroup) -> String {
     let first = state.health.value().and_then(|t| t.first());
-    let host = first.map(|t| {
-        let address = s.instance(&t.id).and_then(|i| i.addresses.first().map(ToString::to_string));
-        address.unwrap_or_else(|| t.id.to_string())
-    });
-    let port = first.and_then(|t| t.port).or(tg.port);
-    match (host, port) {
-        (Some(h), Some(p)) if h.contains(':') => format!("{scheme}://[{h}]:{p}/"),
-        (Some(h), Some(p)) => format!("{scheme}://{h}:{p}/"),
-        _ => format!("{scheme}://TARGET:PORT/"),
+    let host = first.map_or_else(
+        || "TARGET".to_owned(),
+        |t| {
+            let address = s.instance(&t.id).and_then(|i| i.addresses.first().map(ToString::to_string));
+            address.unwrap_or_else(|| t.id.to_string())
+        },
+    );
+    let port = first.and_then(|t| t.port).or(tg.port).map_or_else(|| "PORT".to_owned(), |p| p.to_string());
+    let request = r"printf 'GET / HTTP/1.1\r\nHost: x\r\n\r\n'";
+    if tg.protocol.as_str() == "HTTPS" {
+        let host = if host.contains(':') { format!("[{host}]") } else { host };
+        format!("time ({request}; sleep 400) | openssl s_client -quiet -connect {host}:{port} >/dev/null")
+    } else {
+        format!("exec 3<>/dev/tcp/{host}/{port}; {request} >&3; time cat <&3 >/dev/null")
     }
 }

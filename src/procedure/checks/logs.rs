@@ -91,7 +91,9 @@ pub(super) fn lines(d: &mut Desk<'_>) {
         }
         d.note_lines_left_out();
         if all > 0 {
-            d.info(w.lines_counted(all, d.clock(cx.since), errors, five), &[]);
+            let counted = w.lines_counted(all, d.clock(cx.since), errors, five);
+            // An error nobody has given a name to is an error all the same.
+            if errors > 0 { d.found(counted, &[]) } else { d.info(counted, &[]) }
         } else {
             d.unknown(w.what_log_lines(), w.reason_silent(d.clock(cx.since)));
         }
