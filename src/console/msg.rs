@@ -33,6 +33,8 @@ pub enum Msg {
     Slice,
     /// The result of an effect that ends with one line (copy, export).
     Told { ok: bool, line: SafeText },
+    /// A task or thread of this program has panicked; the report is in the log.
+    Failed(SafeText),
     /// What was written to the terminal so far, while the debug line is shown.
     Metered(super::state::Metered),
     /// The process was continued after a stop: everything is stale.
@@ -57,6 +59,8 @@ pub enum Recalled {
 pub enum JournalNews {
     /// The record handed over under this id is on disk.
     Saved { id: u64 },
+    /// The record under this id will never be on disk; why.
+    Refused { id: u64, line: SafeText },
     /// All is well (again): nothing waits but what came in just now.
     Fine,
     /// Writing does not work; what waits is kept in memory and tried again.

@@ -25,8 +25,8 @@ pub struct Journal {
     pub recorder: Box<dyn Recorder>,
     /// How what was handed over fares.
     pub news: mpsc::UnboundedReceiver<JournalNews>,
-    /// Records that were in the file, in slices, then those that others append.
-    /// The first slice is sent even when it is empty: a source is only started
-    /// behind what the file holds.
+    /// Records that were in the file, in slices, then an empty slice, then those
+    /// that others append. The source is asked behind the empty slice: what the
+    /// file holds comes before what is true now.
     pub recalled: mpsc::Receiver<Vec<Recalled>>,
 }

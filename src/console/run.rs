@@ -155,6 +155,7 @@ fn first_state(config: &ConsoleConfig, recorded: bool, size: Option<(u16, u16)>)
     state.label = config.label.clone();
     state.following.clone_from(&config.following);
     state.set_procedure(Arc::clone(&config.procedure));
+    state.begin();
     // A terminal that says 0x0 does not know; it is drawn for anyway.
     state.size = size.filter(|s| s.0 > 0 && s.1 > 0).unwrap_or((80, 24));
     state.journal = if recorded { JournalState::Recording } else { JournalState::Off };
@@ -260,11 +261,11 @@ impl<'a> Console<'a> {
                     Some(Input::Gone) | None => return How::HangUp,
                 },
                 line = guard::next_report() => {
-                    let line = SafeText::from(format!("a part of badgate failed: {line}"));
-                    self.take(state, vec![Msg::Told { ok: false, line }]);
+                    self.take(state, vec![Msg::Failed(line)]);
                 }
                 event = self.link.events.recv(), if self.source_open => self.events(state, event),
                 news = news(&mut self.journal) => match news {
+                    Some(Msg::Recalled(list)) if list.is_empty() => self.open(state),
                     Some(msg) => self.take(state, vec![msg]),
                     None => self.journal_ended(state),
                 },

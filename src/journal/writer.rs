@@ -520,6 +520,12 @@ impl Writer {
         self.0.log_bytes.load(Ordering::Relaxed)
     }
 
+    /// Counts log lines that the incident holds already, for a resumed file that
+    /// is still being read when the writer starts.
+    pub fn count_log_bytes(&self, bytes: u64) {
+        self.0.log_bytes.fetch_add(bytes, Ordering::Relaxed);
+    }
+
     /// Writes everything out and ends the thread, at most `within`. Other
     /// clones can append no more.
     pub fn close(&self, within: Duration) -> Result<(), Unflushed> {

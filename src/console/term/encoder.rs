@@ -139,7 +139,11 @@ impl Encoder {
     fn shows(&self, x: usize, y: u16, cell: &Cell, wide: bool) -> bool {
         let at = self.at(x, y);
         let same = match &self.shown[at] {
-            Shown::Cell(c) => c.symbol() == cell.symbol() && Pen::of(c) == Pen::of(cell),
+            // Blanks look alike in any foreground.
+            Shown::Cell(c) => {
+                (c.symbol() == cell.symbol() && Pen::of(c) == Pen::of(cell))
+                    || (is_blank(c) && is_blank(cell))
+            }
             _ => false,
         };
         same && (!wide || self.shown[at + 1] == Shown::Tail)
@@ -402,6 +406,16 @@ mod tests {
     #[test]
     fn behind_a_wide_character_the_place_is_said_anew() {
         assert_eq!(paint(&mut fresh(), &buffer(&[("日x", Style::new())])), "\x1b[1;1H日\x1b[1;3Hx");
+    }
+
+    #[test]
+    fn erased_blanks_of_another_colour_are_not_said_again() {
+        let mut e = fresh();
+        let dim = Style::new().fg(Color::DarkGray).add_modifier(Modifier::BOLD);
+        paint(&mut e, &buffer(&[("0123456789abcdefghij", dim)]));
+        let b = buffer(&[("0                  j", dim)]);
+        assert_eq!(paint(&mut e, &b), "\x1b[1;2H\x1b[18X");
+        assert_eq!(paint(&mut e, &b), "");
     }
 
     #[test]

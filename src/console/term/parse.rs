@@ -220,11 +220,9 @@ fn escape(b: &[u8]) -> Step {
         },
         // Strings: OSC, DCS, APC, PM, SOS. An answer to somebody else's question.
         Some(b']' | b'P' | b'_' | b'^' | b'X') => string(b),
-        Some(0x1b) => Step::Took(1, Some(Key::plain(Code::Esc))),
-        Some(_) => match step(&b[1..]) {
-            Step::Took(n, key) => Step::Took(n + 1, key.map(|k| Key { alt: true, ..k })),
-            other => other,
-        },
+        // Esc and the next key in one packet, over a slow link. It could be Alt
+        // with that key as well, but nothing is bound to Alt.
+        Some(_) => Step::Took(1, Some(Key::plain(Code::Esc))),
     }
 }
 
@@ -323,7 +321,7 @@ mod tests {
             (b"\x1b[H\x1b[F\x1b[1~\x1b[4~\x1b[5~\x1b[6~", "home end home end pgup pgdn"),
             (b"\x1b[3~\x1b[2~\x1b[Z", "delete insert backtab"),
             (b"\x1b[1;5C\x1b[1;3A", "ctrl-right alt-up"),
-            (b"\x1bq", "alt-q"),
+            (b"\x1bq", "esc q"),
             ("日é".as_bytes(), "日 é"),
             (b"a\xffb\xe6\x97", "a b"),
             // Function keys, mouse, focus, answers to queries: no key.

@@ -45,7 +45,12 @@ pub fn update(state: &mut State, msg: Msg) -> Vec<Effect> {
         Msg::Source(event) => observe::event(state, event, &mut effects),
         Msg::SourceEnded => {
             state.source_ended = true;
-            state.say(Mark::Bad, "the source has ended: what you see will not change any more");
+            let line = "the source has ended: what you see will not change any more";
+            own(state, line.into());
+            // What ended it is worth more than that it ended.
+            if state.notice.as_ref().is_none_or(|n| n.mark != Mark::Bad) {
+                state.say(Mark::Bad, line);
+            }
         }
         Msg::Journal(news) => journal(state, news),
         Msg::Recalled(records) => recall::take(state, records),
@@ -54,6 +59,11 @@ pub fn update(state: &mut State, msg: Msg) -> Vec<Effect> {
             state.dirty = true;
         }
         Msg::Told { ok, line } => state.say(if ok { Mark::Good } else { Mark::Bad }, line),
+        Msg::Failed(line) => {
+            let line = SafeText::from(format!("a part of badgate failed: {line}"));
+            own(state, line.clone());
+            state.say(Mark::Bad, line);
+        }
         Msg::Metered(m) => {
             if state.metered.is_some_and(|old| old != m) {
                 state.metered = Some(m);
@@ -67,6 +77,15 @@ pub fn update(state: &mut State, msg: Msg) -> Vec<Effect> {
     }
     observe::watch(state, &mut effects);
     effects
+}
+
+impl State {
+    /// The first entry of the timeline: this session.
+    pub fn begin(&mut self) {
+        let text = format!("opened {}", self.incident.asked);
+        let by = self.incident.author.clone();
+        self.enter(tell::entry(self.now, &by, EntryKind::Session, text.trim_end().to_string()));
+    }
 }
 
 /// What is to be written down before the program ends, however it ends: a note
@@ -104,7 +123,7 @@ fn journal(state: &mut State, news: JournalNews) {
     state.dirty = true;
     match news {
         JournalNews::Saved { id } => {
-            let Some(entry) = state.timeline.iter_mut().rev().find(|e| e.id == id) else { return };
+            let Some(entry) = state.timeline.iter_mut().rev().find(|e| id != 0 && e.id == id) else { return };
             entry.id = 0;
             entry.saved = Saved::Yes;
             let what = match entry.kind {
@@ -113,6 +132,12 @@ fn journal(state: &mut State, news: JournalNews) {
                 _ => return,
             };
             state.say(Mark::Good, what);
+        }
+        JournalNews::Refused { id, line } => {
+            if let Some(entry) = state.timeline.iter_mut().rev().find(|e| id != 0 && e.id == id) {
+                (entry.id, entry.saved) = (0, Saved::No);
+            }
+            state.say(Mark::Bad, line);
         }
         JournalNews::Fine => {
             if matches!(state.journal, JournalState::Trouble { .. }) {
@@ -124,14 +149,16 @@ fn journal(state: &mut State, news: JournalNews) {
         JournalNews::Moved { path, line } => {
             state.incident.path = Some(path);
             state.say(Mark::Warn, line.clone());
-            let entry = tell::entry(state.now, &SafeText::from("badgate"), EntryKind::Gap, line);
-            state.enter(entry);
+            own(state, line);
         }
-        JournalNews::Remark { line } => {
-            let entry = tell::entry(state.now, &SafeText::from("badgate"), EntryKind::Gap, line);
-            state.enter(entry);
-        }
+        JournalNews::Remark { line } => own(state, line),
     }
+}
+
+/// Enters what happened to this program itself.
+fn own(state: &mut State, line: SafeText) {
+    let entry = tell::entry(state.now, &SafeText::from("badgate"), EntryKind::Gap, line);
+    state.enter(entry);
 }
 
 #[cfg(test)]
