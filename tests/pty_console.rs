@@ -6,13 +6,13 @@
 mod support;
 mod world;
 
+use badgate::app::recorder::{self, Wanted};
 use badgate::console::caps::{Caps, Wishes};
 use badgate::console::keys::Keymap;
 use badgate::console::msg::Draft;
 use badgate::console::record::{Journal, Recorder};
 use badgate::console::run::{self, ConsoleConfig, How};
 use badgate::console::state::Incident;
-use badgate::console::store::{self, Opening};
 use badgate::console::theme::Theme;
 use badgate::journal::{self, Kind, Mode};
 use badgate::procedure::{Lang, Procedure};
@@ -42,8 +42,9 @@ fn child() {
     let at = Timestamp::now();
     let path = dir.join("a.incident.jsonl");
     let author: SafeText = "yui@bastion".into();
-    let opening = Opening { target: "shop".into(), author: author.clone(), at };
-    let journal = store::open(&path, Mode::Either, &opening).unwrap();
+    let wanted =
+        Wanted { path: path.clone(), mode: Mode::Either, author: author.clone(), target: "shop".into() };
+    let journal = recorder::open(wanted).unwrap();
     let config = ConsoleConfig {
         target: "shop".into(),
         incident: Incident {

@@ -1,12 +1,16 @@
 //! The incident file in the form the console wants it: drafts in, news out.
+//!
+//! Three threads stand between, so that the task that draws waits for nothing:
+//! one turns what is handed over into records (JSON takes its time too), the
+//! writer's own puts them on the disk, and one reads what the file held and what
+//! others append.
 
 use crate::console::msg::{Draft, Durability as Wish, JournalNews, Recalled};
 use crate::console::record::{Journal, Recorder};
 use crate::journal::{
     Durability, Entry, Follower, Held, Kind, Mode, OpenError, Options, Problem, ReadError, Reader, Record,
-    Status, Writer, WriterState,
+    SUFFIX, Status, Writer, WriterState,
 };
-use crate::situation::log::LogLine;
 use crate::situation::{Fact, Observation, Topic};
 use crate::text::SafeText;
 use jiff::{SignedDuration, Timestamp};
@@ -14,8 +18,7 @@ use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, mpsc as sync_mpsc};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc as sync_mpsc};
 use std::time::Duration;
 use tokio::sync::mpsc;
 
@@ -23,14 +26,15 @@ use tokio::sync::mpsc;
 const SLICE: usize = 500;
 /// Slices that may wait for the console.
 const SLICES: usize = 4;
-/// How often the file is looked at for what others append.
-const LOOK: Duration = Duration::from_millis(500);
+/// How often the file is looked at for what others append, and the disk for not
+/// answering.
+const LOOK: Duration = Duration::from_secs(1);
 /// Log lines in one record: small enough that a torn record costs little.
 const LINES_A_RECORD: usize = 200;
 /// An answer equal to the last one is recorded again after this long, so that
 /// a replay can tell "still so" from "not asked".
 const STILL_SO: SignedDuration = SignedDuration::from_secs(60);
-/// Text of an observation of which nothing but its time is new.
+/// How long opening the file may take.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// What is needed to open an incident file.
@@ -47,121 +51,39 @@ pub struct Wanted {
 /// watch for what others write.
 pub fn open(wanted: Wanted) -> Result<Journal, OpenError> {
     let (news, news_rx) = mpsc::unbounded_channel();
-    let existed = wanted.mode != Mode::New && wanted.path.exists();
-    let notify_news = news.clone();
-    let told: Mutex<usize> = Mutex::new(0);
+    let teller = Arc::new(Teller { news, told: Mutex::new(Told::default()) });
+    let resumed = wanted.mode != Mode::New && wanted.path.exists();
+    let notify = Arc::clone(&teller);
     let options = Options {
         by: wanted.author.clone(),
-        notify: Some(Arc::new(move |status: &Status| {
-            let mut moves = told.lock().unwrap_or_else(PoisonError::into_inner);
-            for moved in status.moved.iter().skip(*moves) {
-                let line = format!("the disk failed under {}: {}", shown(&moved.from), moved.why);
-                let _ = notify_news.send(JournalNews::Moved { path: moved.to.clone(), line: line.into() });
-            }
-            *moves = status.moved.len();
-            let _ = notify_news.send(match &status.state {
-                WriterState::Opening | WriterState::Recording | WriterState::Closed => JournalNews::Fine,
-                WriterState::Trouble { reason, held, .. } => {
-                    JournalNews::Trouble { line: reason.to_string().into(), waiting: *held }
-                }
-                WriterState::Refused(why) => JournalNews::Trouble { line: why.clone(), waiting: 0 },
-            });
-        })),
-        // Until the file has been read its log lines count for nothing; the cap
-        // is a bound on what this console adds.
+        notify: Some(Arc::new(move |status: &Status| notify.status(status))),
         track_own: true,
         ..Options::default()
     };
     let writer = Writer::open(&wanted.path, wanted.mode, options, PATIENCE)?;
+    let opened = json!({"target": wanted.target, "version": env!("CARGO_PKG_VERSION"), "resumed": resumed});
     writer.append(
-        Record::new(
-            Timestamp::now(),
-            wanted.author.clone(),
-            Kind::Opened,
-            json!({"target": wanted.target, "version": env!("CARGO_PKG_VERSION"), "resumed": existed}),
-        ),
+        Record::new(Timestamp::now(), wanted.author.clone(), Kind::Opened, opened),
         Durability::Now,
         |_| {},
     );
-    let stop = Arc::new(AtomicBool::new(false));
+
     let (recalled, recalled_rx) = mpsc::channel(SLICES);
-    let back = ReadBack { path: wanted.path.clone(), writer: writer.clone(), recalled, news: news.clone() };
-    let stopped = Arc::clone(&stop);
-    std::thread::Builder::new()
-        .name("journal-follow".into())
-        .spawn(move || back.run(&stopped))
-        .map_err(OpenError::Thread)?;
-    let waiter = Waiter::start(writer.clone(), news.clone()).map_err(OpenError::Thread)?;
-    let recorder = Recording {
-        writer,
-        author: wanted.author,
-        news,
-        waiter,
-        last: BTreeMap::new(),
-        stop,
-        path: wanted.path,
-    };
-    Ok(Journal { recorder: Box::new(recorder), news: news_rx, recalled: recalled_rx })
+    let back =
+        ReadBack { path: wanted.path.clone(), writer: writer.clone(), teller: Arc::clone(&teller), recalled };
+    thread("journal-follow", move || back.run())?;
+    let (jobs, todo) = sync_mpsc::channel();
+    let scribe = Scribe { writer, author: wanted.author, teller, last: BTreeMap::new(), path: wanted.path };
+    thread("journal-scribe", move || scribe.work(&todo))?;
+    Ok(Journal { recorder: Box::new(Desk { jobs }), news: news_rx, recalled: recalled_rx })
+}
+
+fn thread(name: &str, work: impl FnOnce() + Send + 'static) -> Result<(), OpenError> {
+    std::thread::Builder::new().name(name.into()).spawn(work).map(|_| ()).map_err(OpenError::Thread)
 }
 
 fn shown(path: &Path) -> SafeText {
     SafeText::from(path.to_string_lossy())
-}
-
-/// Reads the file back, then watches it for what others append.
-struct ReadBack {
-    path: PathBuf,
-    writer: Writer,
-    recalled: mpsc::Sender<Vec<Recalled>>,
-    news: mpsc::UnboundedSender<JournalNews>,
-}
-
-impl ReadBack {
-    fn run(self, stop: &AtomicBool) {
-        let mut follower = match Follower::open(&self.path) {
-            Ok(f) => f,
-            Err(e) => {
-                let line = format!("the incident file cannot be read back: {e}");
-                let _ = self.news.send(JournalNews::Remark { line: line.into() });
-                let _ = self.recalled.blocking_send(Vec::new());
-                return;
-            }
-        };
-        follower.skip_own(&self.writer);
-        let mut first = true;
-        loop {
-            let (entries, more) = follower.poll();
-            let mut slice = Vec::with_capacity(entries.len().min(SLICE));
-            for entry in entries {
-                match entry {
-                    Entry::Record(r) => slice.extend(recall(r)),
-                    Entry::Problem(p) => self.remark(&p),
-                }
-                if slice.len() >= SLICE {
-                    if self.recalled.blocking_send(std::mem::take(&mut slice)).is_err() {
-                        return;
-                    }
-                    first = false;
-                }
-            }
-            // The console waits for the first slice before it asks any source.
-            if (!slice.is_empty() || (first && !more)) && self.recalled.blocking_send(slice).is_err() {
-                return;
-            }
-            first &= more;
-            if !more {
-                std::thread::sleep(LOOK);
-            }
-            if stop.load(Ordering::Relaxed) {
-                return;
-            }
-        }
-    }
-
-    fn remark(&self, p: &Problem) {
-        let line = format!("{} line {}: {}", shown(&p.file), p.line, p.why);
-        let _ = self.news.send(JournalNews::Remark { line: line.into() });
-    }
 }
 
 /// A record as the console takes it in.
@@ -201,49 +123,217 @@ pub fn observations(path: &Path) -> Result<Vec<Observation>, ReadError> {
         .collect())
 }
 
-/// Says that a record is on disk when it got there later than its
-/// acknowledgement: the disk was in trouble at the time.
-struct Waiter(sync_mpsc::Sender<u64>);
+/// Passes on how the writer is doing, each thing once.
+struct Teller {
+    news: mpsc::UnboundedSender<JournalNews>,
+    told: Mutex<Told>,
+}
 
-impl Waiter {
-    fn start(writer: Writer, news: mpsc::UnboundedSender<JournalNews>) -> std::io::Result<Waiter> {
-        let (tx, rx) = sync_mpsc::channel::<u64>();
-        std::thread::Builder::new().name("journal-wait".into()).spawn(move || {
-            while let Ok(id) = rx.recv() {
-                let mut ids = vec![id];
-                loop {
-                    ids.extend(rx.try_iter());
-                    match writer.flush(PATIENCE) {
-                        Ok(()) => break,
-                        Err(Held::Refused(_)) => return,
-                        Err(_) => std::thread::sleep(LOOK),
-                    }
-                }
-                for id in ids {
-                    let _ = news.send(JournalNews::Saved { id });
-                }
+#[derive(Default)]
+struct Told {
+    /// Drafts that trouble held up when they were acknowledged; they are on
+    /// disk once it is over.
+    held: Vec<u64>,
+    moved: usize,
+    restored: u32,
+    trouble: Option<(SafeText, usize)>,
+}
+
+impl Teller {
+    fn tell(&self, news: JournalNews) {
+        // Nobody listens when the console has ended.
+        let _ = self.news.send(news);
+    }
+
+    fn told(&self) -> MutexGuard<'_, Told> {
+        self.told.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn status(&self, s: &Status) {
+        let mut told = self.told();
+        for moved in s.moved.iter().skip(told.moved) {
+            let line = format!("the disk failed under {}: {}", shown(&moved.from), moved.why);
+            self.tell(JournalNews::Moved { path: moved.to.clone(), line: line.into() });
+        }
+        told.moved = s.moved.len();
+        if s.restored > told.restored {
+            told.restored = s.restored;
+            let line = "the incident file was deleted or replaced; what was written here was written anew";
+            self.tell(JournalNews::Remark { line: line.into() });
+        }
+        let trouble = match &s.state {
+            WriterState::Recording => None,
+            WriterState::Trouble { reason, held, .. } => Some((SafeText::from(reason.to_string()), *held)),
+            WriterState::Refused(why) => Some((why.clone(), 1)),
+            WriterState::Opening | WriterState::Closed => return,
+        };
+        if trouble.is_none() {
+            for id in told.held.drain(..) {
+                self.tell(JournalNews::Saved { id });
             }
-        })?;
-        Ok(Waiter(tx))
+        }
+        if told.trouble != trouble {
+            self.tell(match &trouble {
+                None => JournalNews::Fine,
+                Some((line, waiting)) => JournalNews::Trouble { line: line.clone(), waiting: *waiting },
+            });
+            told.trouble = trouble;
+        }
+    }
+
+    fn acknowledged(&self, id: u64, outcome: Result<(), Held>) {
+        match outcome {
+            _ if id == 0 => {}
+            Ok(()) => self.tell(JournalNews::Saved { id }),
+            Err(Held::Trouble(_) | Held::NoAnswer(_)) => self.told().held.push(id),
+            Err(refused) => self.tell(JournalNews::Refused { id, line: refused.to_string().into() }),
+        }
     }
 }
 
-struct Recording {
+/// Reads the file back, then watches it for what others append.
+struct ReadBack {
+    path: PathBuf,
+    writer: Writer,
+    teller: Arc<Teller>,
+    recalled: mpsc::Sender<Vec<Recalled>>,
+}
+
+impl ReadBack {
+    fn run(self) {
+        match Follower::open(&self.path) {
+            Ok(mut follower) => {
+                follower.skip_own(&self.writer);
+                self.follow(follower);
+            }
+            Err(e) => {
+                let line = format!("the incident file cannot be read back: {e}");
+                self.teller.tell(JournalNews::Remark { line: line.into() });
+                let _ = self.recalled.blocking_send(Vec::new());
+            }
+        }
+    }
+
+    fn follow(&self, mut follower: Follower) {
+        let mut first = true;
+        loop {
+            let (entries, more) = follower.poll();
+            let mut slice = Vec::new();
+            for entry in entries {
+                match entry {
+                    Entry::Record(r) => {
+                        if first && r.is_log() {
+                            self.writer.count_log_bytes(r.clone().to_line().len() as u64);
+                        }
+                        slice.extend(recall(r));
+                    }
+                    Entry::Problem(p) => self.remark(&p),
+                }
+                if slice.len() >= SLICE && self.recalled.blocking_send(std::mem::take(&mut slice)).is_err() {
+                    return;
+                }
+            }
+            if !slice.is_empty() && self.recalled.blocking_send(slice).is_err() {
+                return;
+            }
+            if more {
+                continue;
+            }
+            // The console asks no source before it has seen the end of the file.
+            if std::mem::take(&mut first) && self.recalled.blocking_send(Vec::new()).is_err() {
+                return;
+            }
+            std::thread::sleep(LOOK);
+            if self.recalled.is_closed() {
+                return;
+            }
+            // The writer cannot tell of a call that never returns.
+            self.teller.status(&self.writer.status());
+        }
+    }
+
+    fn remark(&self, p: &Problem) {
+        let line = format!("{} line {}: {}", shown(&p.file), p.line, p.why);
+        self.teller.tell(JournalNews::Remark { line: line.into() });
+    }
+}
+
+enum Job {
+    Draft(Draft),
+    Observed(Vec<Observation>),
+    Close { within: Duration, done: sync_mpsc::Sender<Result<(), SafeText>> },
+}
+
+/// The console's end.
+struct Desk {
+    jobs: sync_mpsc::Sender<Job>,
+}
+
+impl Recorder for Desk {
+    fn record(&mut self, draft: Draft) {
+        let _ = self.jobs.send(Job::Draft(draft));
+    }
+
+    fn observed(&mut self, list: Vec<Observation>) {
+        let _ = self.jobs.send(Job::Observed(list));
+    }
+
+    fn close(&mut self, within: Duration) -> Result<(), SafeText> {
+        let (done, closed) = sync_mpsc::channel();
+        if self.jobs.send(Job::Close { within, done }).is_err() {
+            // Closed before.
+            return Ok(());
+        }
+        closed.recv_timeout(within + Duration::from_millis(250)).unwrap_or_else(|_| {
+            Err("the disk does not answer: what was written last may not be in the incident file".into())
+        })
+    }
+}
+
+/// Makes records and hands them to the writer.
+struct Scribe {
     writer: Writer,
     author: SafeText,
-    news: mpsc::UnboundedSender<JournalNews>,
-    waiter: Waiter,
+    teller: Arc<Teller>,
     /// Of each topic: what was last recorded, as a hash, and when.
     last: BTreeMap<Topic, (u64, Timestamp)>,
-    stop: Arc<AtomicBool>,
     path: PathBuf,
 }
 
-impl Recording {
-    fn lines(&self, o: &Observation, lines: &[LogLine]) {
-        for chunk in lines.chunks(LINES_A_RECORD) {
-            let part = Observation { fact: Fact::LogLines(chunk.to_vec()), ..o.clone() };
-            self.writer.append_log(record_of(&part), false);
+impl Scribe {
+    fn work(mut self, todo: &sync_mpsc::Receiver<Job>) {
+        while let Ok(job) = todo.recv() {
+            match job {
+                Job::Draft(draft) => self.draft(draft),
+                Job::Observed(list) => list.into_iter().for_each(|o| self.observed(o)),
+                Job::Close { within, done } => {
+                    let _ = done.send(self.close(within));
+                    return;
+                }
+            }
+        }
+    }
+
+    fn draft(&self, draft: Draft) {
+        let by = draft.by.unwrap_or_else(|| self.author.clone());
+        let record = Record::new(draft.at, by, Kind::from_name(draft.kind), draft.data);
+        let durability = match draft.durability {
+            Wish::Now => Durability::Now,
+            Wish::Grouped => Durability::Grouped,
+        };
+        let (teller, id) = (Arc::clone(&self.teller), draft.id);
+        self.writer.append(record, durability, move |outcome| teller.acknowledged(id, outcome));
+    }
+
+    fn observed(&mut self, o: Observation) {
+        if let Fact::LogLines(lines) = &o.fact {
+            for chunk in lines.chunks(LINES_A_RECORD) {
+                let fact = Fact::LogLines(chunk.to_vec());
+                let part = Observation { fact, topic: o.topic.clone(), source: o.source.clone(), ..o };
+                self.writer.append_log(record_of(&part), false);
+            }
+        } else if !self.is_repetition(&o) {
+            self.writer.append(record_of(&o), Durability::Grouped, |_| {});
         }
     }
 
@@ -265,46 +355,11 @@ impl Recording {
             }
         }
     }
-}
 
-impl Recorder for Recording {
-    fn record(&mut self, draft: Draft) {
-        let by = draft.by.unwrap_or_else(|| self.author.clone());
-        let record = Record::new(draft.at, by, Kind::from_name(draft.kind), draft.data);
-        let durability = match draft.durability {
-            Wish::Now => Durability::Now,
-            Wish::Grouped => Durability::Grouped,
-        };
-        let (id, news, waiter) = (draft.id, self.news.clone(), self.waiter.0.clone());
-        self.writer.append(record, durability, move |result| match result {
-            _ if id == 0 => {}
-            Ok(()) => {
-                let _ = news.send(JournalNews::Saved { id });
-            }
-            Err(Held::Trouble(_) | Held::NoAnswer(_)) => {
-                let _ = waiter.send(id);
-            }
-            Err(held) => {
-                let _ = news.send(JournalNews::Remark { line: held.to_string().into() });
-            }
-        });
-    }
-
-    fn observed(&mut self, list: Vec<Observation>) {
-        for o in list {
-            if let Fact::LogLines(lines) = &o.fact {
-                self.lines(&o, lines);
-            } else if !self.is_repetition(&o) {
-                self.writer.append(record_of(&o), Durability::Grouped, |_| {});
-            }
-        }
-    }
-
-    fn close(&mut self, within: Duration) -> Result<(), SafeText> {
-        self.stop.store(true, Ordering::Relaxed);
+    fn close(&self, within: Duration) -> Result<(), SafeText> {
         self.writer.close(within).map_err(|unflushed| {
-            let stem = self.path.file_stem().map_or("incident".into(), |s| s.to_string_lossy().into_owned());
-            let stem = stem.strip_suffix(".incident").unwrap_or(&stem).to_owned() + "-rescued";
+            let name = self.path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
+            let stem = format!("{}-rescued", name.strip_suffix(SUFFIX).unwrap_or(&name));
             match unflushed.rescue(&std::env::temp_dir(), &stem) {
                 _ if unflushed.lines.is_empty() => SafeText::from(unflushed.to_string()),
                 Ok(path) => format!("{unflushed}; they are in {}", shown(&path)).into(),
@@ -318,6 +373,7 @@ impl Recorder for Recording {
 mod tests {
     use super::*;
     use crate::situation::Reason;
+    use crate::situation::log::LogLine;
 
     fn lines(n: usize) -> Observation {
         let at: Timestamp = "2026-11-22T01:53:50.123456Z".parse().unwrap();
@@ -408,6 +464,7 @@ mod tests {
             recalled.iter().any(|r| matches!(r, Recalled::Observed(o) if *o == lines(2))),
             "{recalled:?}"
         );
+        assert_eq!(second.recalled.blocking_recv().map(|v| v.len()), Some(0), "an empty slice ends the file");
 
         let other = Writer::open(&path, Mode::Resume, Options::default(), PATIENCE).unwrap();
         let note = Record::new(lines(0).at, "ken@laptop".into(), Kind::Note, json!({"text": "me too"}));
@@ -422,5 +479,56 @@ mod tests {
         assert_eq!(seen.0.as_str(), "ken@laptop");
         assert_eq!(seen.1, json!({"text": "me too"}));
         second.recorder.close(PATIENCE).unwrap();
+    }
+
+    #[test]
+    fn a_file_that_is_not_ours_is_refused_before_any_screen() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("notes.txt");
+        std::fs::write(&path, "dear diary\n").unwrap();
+        let wanted =
+            Wanted { path: path.clone(), mode: Mode::Either, author: "y@b".into(), target: "shop".into() };
+        let e = open(wanted).err().map(|e| e.to_string()).unwrap();
+        assert!(!e.contains('\n') && e.contains("notes.txt"), "{e}");
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "dear diary\n");
+    }
+
+    #[test]
+    fn what_trouble_held_up_is_told_when_it_is_on_disk() {
+        let (news, mut rx) = mpsc::unbounded_channel();
+        let teller = Teller { news, told: Mutex::new(Told::default()) };
+        let status = |state| Status {
+            state,
+            path: PathBuf::from("a"),
+            moved: Vec::new(),
+            unlocked: false,
+            restored: 0,
+            recorded: 0,
+            logs_left_out: 0,
+            overflowed: 0,
+        };
+        let trouble = || WriterState::Trouble {
+            reason: crate::journal::Trouble::DiskFull,
+            since: lines(0).at,
+            held: 1,
+        };
+        teller.status(&status(WriterState::Recording));
+        teller.acknowledged(4, Err(Held::Trouble(crate::journal::Trouble::DiskFull)));
+        teller.status(&status(trouble()));
+        teller.status(&status(trouble()));
+        teller.status(&status(WriterState::Recording));
+        teller.acknowledged(5, Err(Held::TooLong(9)));
+        drop(teller);
+        let mut all = Vec::new();
+        while let Some(n) = rx.blocking_recv() {
+            all.push(match n {
+                JournalNews::Saved { id } => format!("saved {id}"),
+                JournalNews::Trouble { waiting, .. } => format!("trouble {waiting}"),
+                JournalNews::Fine => "fine".into(),
+                JournalNews::Refused { id, .. } => format!("refused {id}"),
+                other => format!("{other:?}"),
+            });
+        }
+        assert_eq!(all, ["trouble 1", "saved 4", "fine", "refused 5"]);
     }
 }

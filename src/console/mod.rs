@@ -49,7 +49,6 @@ pub mod panes;
 pub mod record;
 pub mod run;
 pub mod state;
-pub mod store;
 pub mod term;
 pub mod textbox;
 pub mod theme;
