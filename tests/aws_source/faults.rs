@@ -25,6 +25,8 @@ const CALLS: &[(&str, &str, &str, &[&str])] = &[
     ("shop", "shop-alb", "DescribeNetworkAcls", &["network ACLs"]),
     ("shop", "shop-alb", "DescribeRouteTables", &["route tables"]),
     ("shop", "shop-alb", "DescribeSubnets", &["subnets"]),
+    ("shop", "shop-alb", "GetMetricData", &["metrics"]),
+    ("shop", "shop-alb", "DescribeLogGroups", &["log groups"]),
     ("ecs", "web-alb", "ListClusters", &["ECS services"]),
     ("ecs", "web-alb", "ListServices", &["ECS services"]),
     ("ecs", "web-alb", "DescribeServices", &["ECS services"]),
@@ -81,7 +83,7 @@ fn family(op: &str) -> BTreeSet<&'static str> {
         "prefix list",
     ];
     let ecs = ["ECS services", "ECS tasks", "task definition"];
-    let of: &[&[&str]] = &[&elb, &ec2, &ecs, &["caller identity"]];
+    let of: &[&[&str]] = &[&elb, &ec2, &ecs, &["caller identity"], &["metrics"], &["log groups"]];
     let all = CALLS.iter().find(|c| c.2 == op).unwrap().3;
     of.iter().find(|f| f.contains(&all[0])).unwrap().iter().copied().collect()
 }

@@ -136,6 +136,34 @@ fn asked_once_means_nothing_is_polled() {
 }
 
 #[test]
+fn logs_are_followed_as_asked() {
+    let lab = Lab::start("shop");
+    let mut w = Watcher::open(&lab, "shop-alb", live());
+    w.send(Command::Tail { groups: vec!["/app/shop".into()], since: None });
+    w.until("lines of the past", |w| (!w.s.logs.is_empty()).then_some(()));
+    let line = serde_json::json!([{ "group": "/app/shop", "message": "ERROR the very last line" }]);
+    eventually("the live line", || {
+        lab.tail(&line);
+        w.during(Duration::from_millis(500));
+        w.s.logs.iter().any(|l| l.line.text.as_str().contains("the very last line")).then_some(())
+    });
+    assert!(w.s.tails.values().next().unwrap().value().is_some());
+}
+
+#[test]
+fn asked_once_logs_are_read_once() {
+    let lab = Lab::start("shop");
+    let mut w = Watcher::open(&lab, "shop-alb", once());
+    w.send(Command::Tail { groups: vec!["/app/shop".into()], since: None });
+    w.whole_picture();
+    assert!(!w.s.logs.is_empty());
+    assert_eq!(count(&lab, "StartLiveTail"), 0);
+    let before = count(&lab, "FilterLogEvents");
+    w.during(Duration::from_secs(1));
+    assert_eq!(count(&lab, "FilterLogEvents"), before);
+}
+
+#[test]
 fn the_source_ends_with_its_link() {
     let lab = Lab::start("shop");
     let mut w = Watcher::open(&lab, "shop-alb", fast());

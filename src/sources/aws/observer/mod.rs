@@ -11,6 +11,7 @@ mod work;
 
 use super::client::{Aws, Place};
 use super::find::{Found, Outcome};
+use super::logs::{self, Tails};
 use super::operations::{self as op, Family};
 use super::target::Asked;
 use crate::situation::{Fact, Observation, Reason, Situation, Topic};
@@ -25,12 +26,14 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::task::{Id, JoinError, JoinSet};
 use tokio::time::{Instant, sleep_until};
-use work::{Answer, EcsKnown, Side};
+use work::{Answer, Before, EcsKnown, Side};
 
 /// Events held back while the console takes none; beyond it answers wait.
 const HELD: usize = 64;
 /// Finished calls that may wait to be told.
 const CALLS: usize = 1024;
+/// What may name a log group is waited for this long.
+const CLUES_AFTER: Duration = Duration::from_secs(4);
 /// Tries of one question when everything is asked once.
 const TRIES: u32 = 4;
 /// Tries of the search when everything is asked once.
@@ -116,6 +119,12 @@ struct Observer {
     watched: BTreeSet<Want>,
     reloading: bool,
     reloaded: Option<Instant>,
+    started: Timestamp,
+    /// When the target was found.
+    found: Option<Instant>,
+    /// Logs to follow, and from when on.
+    followed: (Vec<SafeText>, Option<Timestamp>),
+    tails: Option<Tails>,
 }
 
 impl Observer {
@@ -143,6 +152,10 @@ impl Observer {
             watched: Want::ALL.into(),
             reloading: false,
             reloaded: None,
+            started: Timestamp::now(),
+            found: None,
+            followed: (Vec::new(), None),
+            tails: None,
         }
     }
 
@@ -183,7 +196,10 @@ impl Observer {
             Command::Choose(arn) => self.open(arn.to_string()),
             Command::Refresh { id, wants } => self.refresh(id, wants),
             Command::Watch(wants) => self.watch(wants),
-            Command::Tail { .. } => {}
+            Command::Tail { groups, since } => {
+                self.followed = (groups, since);
+                self.follow();
+            }
             Command::ReloadCredentials => self.reload(),
         }
     }
@@ -199,6 +215,9 @@ impl Observer {
         self.focus = Focus::default();
         self.searches = 0;
         self.reloading = false;
+        self.found = None;
+        self.followed = (Vec::new(), None);
+        self.tails = None;
         self.typed = target;
         self.begin();
     }
@@ -222,6 +241,9 @@ impl Observer {
         if wants.contains(&Want::Ecs) {
             self.ecs.unrelated.clear();
         }
+        if let (true, Some(tails)) = (wants.contains(&Want::Logs), &self.tails) {
+            tails.try_again();
+        }
         let now = Instant::now();
         for (ask, slot) in &mut self.slots {
             if ask.want().is_some_and(|w| wants.contains(&w)) {
@@ -232,6 +254,17 @@ impl Observer {
             *at = now;
         }
         self.refreshes.push(Refresh { id, wants, mark });
+    }
+
+    /// Follows the logs that were asked for, as soon as there are clients.
+    fn follow(&mut self) {
+        let Some(aws) = &self.aws else { return };
+        if !self.options.live {
+            return; // They are read once, as planned.
+        }
+        let events = &self.events;
+        let tails = self.tails.get_or_insert_with(|| Tails::new(aws.clone(), events.clone()));
+        tails.follow(&self.followed.0, self.followed.1);
     }
 
     fn watch(&mut self, wants: Vec<Want>) {
@@ -312,6 +345,7 @@ impl Observer {
                 }
                 self.aws = Some(opened.aws);
                 self.state = State::Searching;
+                self.follow();
                 let mut search = opened.search;
                 search.events = self.side.0.clone();
                 self.jobs.spawn(async move { Done::Searched(search.run().await) });
@@ -381,6 +415,7 @@ impl Observer {
             self.focus.target_group = Some(found.target.target_group.clone());
         }
         self.state = State::Watching;
+        self.found = Some(Instant::now());
         let observe = |topic: Topic, source: &'static str, fact: Fact| Observation {
             at: Timestamp::now(),
             source: SafeText::from_static(source),
@@ -455,7 +490,7 @@ impl Observer {
             let ask = Ask::Topic(o.topic.clone());
             let failed = match &o.fact {
                 Fact::Unknown(_) => continue,
-                _ if asked == Some(&ask) => continue,
+                _ if asked == Some(&ask) || matches!(o.topic, Topic::Tail(_)) => continue,
                 _ => None,
             };
             self.count += 1;
@@ -472,6 +507,9 @@ impl Observer {
         slot.running = false;
         slot.answered = true;
         slot.failures = if failed.is_some() { slot.failures + 1 } else { 0 };
+        if failed.is_none() {
+            slot.good = Some(Timestamp::now());
+        }
         slot.credentials = matches!(failed, Some(Reason::Credentials { .. }));
         slot.last = Some(now);
         slot.due = match failed {
@@ -541,6 +579,9 @@ impl Observer {
         if let Err(reason) = result {
             return self.observe(vec![unknown(Topic::Identity, op::GET_CALLER_IDENTITY.id, reason)]);
         }
+        if let Some(tails) = &self.tails {
+            tails.try_again();
+        }
         let now = Instant::now();
         for (ask, slot) in &mut self.slots {
             if slot.credentials || matches!(ask, Ask::Topic(Topic::Identity)) || slot.failures > 0 {
@@ -555,13 +596,34 @@ impl Observer {
     // -- asking
 
     fn plan(&self) -> Vec<(Ask, Work)> {
-        match self.state {
-            State::Watching | State::Searching => plan::plan(&self.known, &self.focus),
-            _ => Vec::new(),
+        if !matches!(self.state, State::Watching | State::Searching) {
+            return Vec::new();
         }
+        let mut plan = plan::plan(&self.known, &self.focus, &self.options);
+        if !self.options.live && !self.followed.0.is_empty() {
+            let since = self.followed.1;
+            let since = since.unwrap_or_else(|| logs::back(self.started, self.options.since));
+            plan.push((Ask::Recent, Work::Recent { groups: self.followed.0.clone(), since }));
+        }
+        plan
+    }
+
+    /// Log groups are looked for when all that may name them was answered: each
+    /// look costs a dozen calls of a small budget. What hangs is not waited for.
+    fn gather_clues(&mut self) {
+        if self.focus.clues || !matches!(self.state, State::Watching) {
+            return;
+        }
+        let late = self.found.is_some_and(|at| at.elapsed() >= CLUES_AFTER);
+        let open = self
+            .plan()
+            .iter()
+            .any(|(ask, _)| plan::is_clue(ask) && self.slots.get(ask).is_none_or(|slot| !slot.answered));
+        self.focus.clues = late || !open;
     }
 
     fn ask_what_is_due(&mut self) {
+        self.gather_clues();
         let now = Instant::now();
         if matches!(self.state, State::Waiting(at) if at <= now) {
             self.begin();
@@ -574,23 +636,15 @@ impl Observer {
         }
         for (ask, work) in plan {
             let slot = self.slots.entry(ask.clone()).or_insert_with(|| Slot::due(now));
-            if slot.work.as_ref().is_some_and(|w| *w != work) {
-                // It was asked with what is no longer so.
-                if slot.running {
-                    slot.again = true;
-                } else {
-                    slot.due = Some(now);
-                }
-            }
-            slot.work = Some(work.clone());
+            slot.ask(&work, now);
             if slot.running || slot.due.is_none_or(|due| due > now) {
                 continue;
             }
             self.count += 1;
             slot.begin(self.count);
-            let (aws, ecs) = (aws.clone(), self.ecs.clone());
-            let job =
-                self.jobs.spawn(async move { Done::Answered(Box::new(work::run(aws, work, ecs).await)) });
+            let (aws, before) = (aws.clone(), Before { ecs: self.ecs.clone(), good: slot.good });
+            let job = async move { Done::Answered(Box::new(work::run(aws, work, before).await)) };
+            let job = self.jobs.spawn(job);
             self.asked_by.insert(job.id(), ask);
         }
     }
@@ -604,7 +658,9 @@ impl Observer {
         if !matches!(self.state, State::Watching | State::Searching) {
             return far;
         }
-        self.slots.values().filter(|s| !s.running).filter_map(|s| s.due).fold(far, Instant::min)
+        let clues = self.found.filter(|_| !self.focus.clues).map(|at| at + CLUES_AFTER);
+        let due = self.slots.values().filter(|s| !s.running).filter_map(|s| s.due);
+        due.chain(clues).fold(far, Instant::min)
     }
 
     /// Says of each refresh whose questions have all been answered, or have failed.

@@ -4,10 +4,12 @@
 
 use crate::situation::elb::{LoadBalancer, TargetGroup};
 use crate::situation::net::{Destination, Peer};
-use crate::situation::{Situation, Topic};
-use crate::sources::Want;
+use crate::situation::{Situation, Topic, short};
 use crate::sources::aws::ask::ecs::ServiceId;
+use crate::sources::aws::logs::Clues;
+use crate::sources::{Options, Want};
 use crate::text::SafeText;
+use jiff::Timestamp;
 use std::collections::BTreeSet;
 
 /// Prefix lists that are read at most.
@@ -23,6 +25,8 @@ pub enum Ask {
     EcsListing,
     /// Which of them fill our groups; answers `EcsServices` of every group.
     EcsServices,
+    /// The newest lines of the followed logs, where nothing is followed live.
+    Recent,
 }
 
 impl Ask {
@@ -31,6 +35,7 @@ impl Ask {
         match self {
             Ask::Topic(topic) => Want::of(topic),
             Ask::EcsListing | Ask::EcsServices => Some(Want::Ecs),
+            Ask::Recent => Some(Want::Logs),
         }
     }
 }
@@ -60,6 +65,9 @@ pub enum Work {
     EcsServices { groups: Vec<SafeText> },
     EcsTasks(ServiceId),
     TaskDefinition(SafeText),
+    Metrics { lb: Box<LoadBalancer>, groups: Vec<TargetGroup> },
+    LogGroups(Clues),
+    Recent { groups: Vec<SafeText>, since: Timestamp },
 }
 
 /// What the view is about.
@@ -70,10 +78,12 @@ pub struct Focus {
     pub target_group: Option<SafeText>,
     /// The ECS services may be matched now: they were listed, or cannot be.
     pub ecs_listed: bool,
+    /// What names log groups was answered, or has had its time.
+    pub clues: bool,
 }
 
 /// The plan, most urgent first.
-pub fn plan(s: &Situation, focus: &Focus) -> Vec<(Ask, Work)> {
+pub fn plan(s: &Situation, focus: &Focus, options: &Options) -> Vec<(Ask, Work)> {
     let mut plan = Plan(vec![(Ask::Topic(Topic::Identity), Work::Identity)]);
     if let Some(tg) = &focus.target_group {
         plan.add(Topic::TargetHealth(tg.clone()), Work::TargetHealth(tg.clone()));
@@ -83,8 +93,39 @@ pub fn plan(s: &Situation, focus: &Focus) -> Vec<(Ask, Work)> {
     plan.0.push((Ask::EcsListing, Work::EcsListing));
     if let Some(lb) = &focus.lb {
         plan.load_balancer(s, lb, focus);
+        if focus.clues {
+            plan.add(Topic::LogGroups, Work::LogGroups(Clues::gather(s, options)));
+        }
     }
     plan.0
+}
+
+/// Does an answer to this help to name log groups?
+pub fn is_clue(ask: &Ask) -> bool {
+    match ask {
+        Ask::EcsListing | Ask::EcsServices => true,
+        Ask::Topic(topic) => matches!(
+            topic,
+            Topic::LoadBalancer(_)
+                | Topic::TargetGroups(_)
+                | Topic::Tags(_)
+                | Topic::Instances(_)
+                | Topic::TaskDefinition(_)
+        ),
+        Ask::Recent => false,
+    }
+}
+
+/// As much of a load balancer as its ARN tells.
+fn from_arn(arn: &SafeText) -> LoadBalancer {
+    let dimension = arn.split_once(":loadbalancer/").map_or("", |(_, d)| d);
+    let kind = match dimension.split('/').next() {
+        Some("app") => "application",
+        Some("net") => "network",
+        Some("gwy") => "gateway",
+        _ => "",
+    };
+    LoadBalancer { arn: arn.clone(), name: short(arn).into(), kind: kind.into(), ..LoadBalancer::default() }
 }
 
 struct Plan(Vec<(Ask, Work)>);
@@ -132,6 +173,13 @@ impl Plan {
             let mut arns = vec![arn.clone()];
             arns.extend(groups.iter().map(|g| g.arn.clone()));
             self.add(Topic::Tags(arn.clone()), Work::Tags { lb: arn.clone(), arns });
+            // The same for metrics; where the load balancer may not be
+            // described, its ARN says enough.
+            if lb.is_some() || state.is_some_and(|l| l.lb.gap().is_some()) {
+                let lb = Box::new(lb.cloned().unwrap_or_else(|| from_arn(arn)));
+                let groups = groups.iter().map(|g| (*g).clone()).collect();
+                self.add(Topic::Metrics(arn.clone()), Work::Metrics { lb, groups });
+            }
         }
         self.prefix_lists(s);
         self.ecs(s, &groups, focus);
@@ -246,7 +294,7 @@ mod tests {
             Ask::Topic(t) => t.name().to_string(),
             other => format!("{other:?}"),
         };
-        plan(s, focus).iter().map(|(a, _)| shown(a)).collect()
+        plan(s, focus, &Options::default()).iter().map(|(a, _)| shown(a)).collect()
     }
 
     fn group(target_type: &str) -> TargetGroup {
@@ -301,6 +349,9 @@ mod tests {
         }
         assert_eq!(second[2], "target health", "health comes first");
         assert!(!second.iter().any(|n| n == "network interfaces"), "no ip targets, nothing to look up");
+        assert!(!second.iter().any(|n| n == "log groups"), "not before all that may name them was asked");
+        let ready = Focus { clues: true, ..focus() };
+        assert!(names(&s, &ready).iter().any(|n| n == "log groups"));
     }
 
     #[test]
@@ -314,7 +365,7 @@ mod tests {
             Topic::TargetHealth(TG.into()),
             Fact::TargetHealth(vec![target("10.0.1.9"), target("10.9.0.3")]),
         );
-        let work = plan(&s, &focus());
+        let work = plan(&s, &focus(), &Options::default());
         let found = work.iter().find_map(|(_, w)| match w {
             Work::Interfaces { vpc, addresses } => Some((vpc.as_str(), addresses.len())),
             _ => None,
@@ -357,6 +408,14 @@ mod tests {
         let asked = names(&s, &focus());
         assert!(asked.contains(&"tags".to_string()), "those of the load balancer at least");
         assert!(asked.contains(&"load balancer".to_string()), "and it is asked again");
+        let work = plan(&s, &focus(), &Options::default());
+        let metrics =
+            work.iter().find_map(|(_, w)| if let Work::Metrics { lb, .. } = w { Some(lb) } else { None });
+        let lb = metrics.expect("metrics need no more than the ARN");
+        assert_eq!(
+            (lb.kind.as_str(), lb.name.as_str(), lb.dimension()),
+            ("application", "shop", "app/shop/50dc")
+        );
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! When one question is asked.
 
 use super::plan::Work;
+use jiff::Timestamp;
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -24,12 +25,28 @@ pub struct Slot {
     pub last: Option<Instant>,
     /// What was asked.
     pub work: Option<Work>,
+    /// When this very question was last answered.
+    pub good: Option<Timestamp>,
 }
 
 impl Slot {
     /// A question to be asked at `at`.
     pub fn due(at: Instant) -> Self {
         Self { due: Some(at), ..Self::default() }
+    }
+
+    /// The question is `work` from now on. One that differs from the last is
+    /// asked at once: what was answered is out of date.
+    pub fn ask(&mut self, work: &Work, now: Instant) {
+        if self.work.as_ref() == Some(work) {
+            return;
+        }
+        if self.work.is_some() {
+            self.good = None;
+            self.again = self.running;
+            self.due = Some(now);
+        }
+        self.work = Some(work.clone());
     }
 
     /// Question number `count` begins.
@@ -106,6 +123,22 @@ mod tests {
             Slot { due: Some(Instant::now()), begun: 5, answered: true, failures: 1, ..Slot::default() };
         assert!(slot.is_over(5, true));
         assert!(!slot.is_over(5, false));
+    }
+
+    #[test]
+    fn another_question_is_asked_at_once() {
+        let now = Instant::now();
+        let later = now + Duration::from_secs(60);
+        let mut slot = Slot { due: Some(later), good: Some(Timestamp::UNIX_EPOCH), ..Slot::default() };
+        slot.ask(&Work::Identity, now);
+        assert_eq!(slot.due, Some(later), "the first is asked when it is due");
+        slot.ask(&Work::Identity, now);
+        assert!(slot.due == Some(later) && slot.good.is_some());
+        slot.ask(&Work::Subnets("vpc-1".into()), now);
+        assert!(slot.due == Some(now) && slot.good.is_none());
+        slot.running = true;
+        slot.ask(&Work::Identity, now);
+        assert!(slot.again, "once the answer under way is there");
     }
 
     #[test]

@@ -6,7 +6,8 @@ use crate::situation::{Fact, Identity, Observation, Reason, Topic};
 use crate::sources::aws::ask::ecs::{Listing, ServiceId, TaskList};
 use crate::sources::aws::ask::{ec2, ecs, elb};
 use crate::sources::aws::client::Aws;
-use crate::sources::aws::operations as op;
+use crate::sources::aws::metrics::{self, Window};
+use crate::sources::aws::{logs, operations as op};
 use crate::text::SafeText;
 use futures::future::{join, join_all};
 use jiff::Timestamp;
@@ -81,8 +82,26 @@ impl Asked {
     }
 }
 
+/// What the last answer to the same question left for the next one.
+#[derive(Clone, Debug, Default)]
+pub struct Before {
+    pub ecs: EcsKnown,
+    /// When this very question was last answered.
+    pub good: Option<Timestamp>,
+}
+
+/// An answer that says itself what of it failed.
+fn made(ask: Ask, observations: Vec<Observation>) -> Answer {
+    let own = |o: &&Observation| !matches!(&ask, Ask::Topic(topic) if *topic != o.topic);
+    let failed = observations.iter().filter(own).find_map(|o| match &o.fact {
+        Fact::Unknown(reason) => Some(reason.clone()),
+        _ => None,
+    });
+    Answer { ask, observations, failed, side: Side::Nothing }
+}
+
 /// Asks.
-pub async fn run(aws: Aws, work: Work, ecs: EcsKnown) -> Answer {
+pub async fn run(aws: Aws, work: Work, before: Before) -> Answer {
     let begin = |topic: Topic, op: &op::Operation| Asked { topic, watch: Watch::start(op) };
     let aws = &aws;
     match work {
@@ -169,7 +188,18 @@ pub async fn run(aws: Aws, work: Work, ecs: EcsKnown) -> Answer {
             let side = Side::EcsListing(Arc::new(listing));
             Answer { ask: Ask::EcsListing, observations: Vec::new(), failed, side }
         }
-        Work::EcsServices { groups } => services(aws, groups, ecs).await,
+        Work::EcsServices { groups } => services(aws, groups, before.ecs).await,
+        Work::Metrics { lb, groups } => {
+            let now = Timestamp::now();
+            let window = match before.good {
+                None => Window::first(now, aws.options().since),
+                Some(last) => Window::since(now, last),
+            };
+            let topic = Topic::Metrics(lb.arn.clone());
+            made(Ask::Topic(topic), metrics::ask(aws, &lb, &groups, window).await)
+        }
+        Work::LogGroups(clues) => made(Ask::Topic(Topic::LogGroups), logs::groups::ask(aws, &clues).await),
+        Work::Recent { groups, since } => made(Ask::Recent, logs::recent(aws, &groups, since).await),
     }
 }
 
