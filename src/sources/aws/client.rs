@@ -12,8 +12,9 @@ use aws_config::identity::IdentityCache;
 use aws_config::retry::RetryConfig;
 use aws_config::stalled_stream_protection::StalledStreamProtectionConfig;
 use aws_config::timeout::TimeoutConfig;
-use aws_config::{BehaviorVersion, Region, SdkConfig};
-use aws_credential_types::provider::ProvideCredentials;
+use aws_config::{BehaviorVersion, Region};
+use aws_credential_types::Credentials;
+use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider, future};
 use aws_smithy_http_client::proxy::ProxyConfig;
 use aws_smithy_http_client::tls::{self, TlsContext, TrustStore};
 use aws_smithy_http_client::{Builder as HttpBuilder, Connector};
@@ -24,7 +25,7 @@ use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use jiff::Timestamp;
 use std::error::Error;
 use std::future::Future;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep, timeout};
@@ -33,12 +34,10 @@ use tokio::time::{Instant, sleep, timeout};
 const CONNECT: Duration = Duration::from_secs(3);
 /// From the request's last byte to the answer's first.
 const READ: Duration = Duration::from_secs(8);
-/// One attempt with its body. It ends inside the SDK, so that it is noted as a call.
-const ATTEMPT: Duration = Duration::from_secs(10);
-/// All of one operation inside the SDK, credentials included.
-const OPERATION: Duration = Duration::from_secs(14);
-/// Behind all of the SDK's own limits: nothing waits longer.
-const DEADLINE: Duration = Duration::from_secs(15);
+/// One call with its body, unless the options say otherwise.
+const DEADLINE: Duration = Duration::from_secs(12);
+/// The SDK's own limits end a call this much earlier, so that it is noted.
+const EARLIER: Duration = Duration::from_millis(500);
 /// Loading configuration: profiles, and the instance's own region at worst.
 const LOAD: Duration = Duration::from_secs(10);
 /// Credentials are renewed this long before they end.
@@ -53,8 +52,8 @@ pub struct Clients {
     pub cloudwatch: aws_sdk_cloudwatch::Client,
     pub logs: aws_sdk_cloudwatchlogs::Client,
     pub sts: aws_sdk_sts::Client,
-    sdk: SdkConfig,
     region: SafeText,
+    expiry: Arc<Mutex<Option<Timestamp>>>,
 }
 
 /// A handle on one account and region. Cheap to clone; clones share the
@@ -64,9 +63,19 @@ pub struct Aws {
     shared: Arc<Shared>,
 }
 
+/// Where and as whom to ask, for those who do not want it from the
+/// environment: an emulator with keys of its own.
+#[derive(Clone, Debug)]
+pub struct Place {
+    pub endpoint_url: String,
+    pub access_key: String,
+    pub secret_key: String,
+}
+
 #[derive(Debug)]
 struct Shared {
     options: Options,
+    place: Option<Place>,
     calls: mpsc::Sender<Call>,
     limiter: Limiter,
     clients: RwLock<Arc<Clients>>,
@@ -78,14 +87,24 @@ impl Aws {
     /// to find (a second or two where an instance must be asked for its own),
     /// so it belongs in a task.
     pub async fn load(options: Options, calls: mpsc::Sender<Call>) -> Result<Self, Reason> {
-        let clients = Clients::load(&options, &calls).await?;
+        Self::load_at(None, options, calls).await
+    }
+
+    /// As [`Aws::load`], but for an emulator when one is given.
+    pub async fn load_at(
+        place: Option<Place>,
+        options: Options,
+        calls: mpsc::Sender<Call>,
+    ) -> Result<Self, Reason> {
+        let clients = Clients::load(&options, place.as_ref(), &calls).await?;
         let clients = RwLock::new(Arc::new(clients));
-        Ok(Self { shared: Arc::new(Shared { options, calls, limiter: Limiter::new(), clients }) })
+        Ok(Self { shared: Arc::new(Shared { options, place, calls, limiter: Limiter::new(), clients }) })
     }
 
     /// Reads configuration and credentials anew, for every clone of this handle.
     pub async fn reload(&self) -> Result<(), Reason> {
-        let fresh = Clients::load(&self.shared.options, &self.shared.calls).await?;
+        let place = self.shared.place.as_ref();
+        let fresh = Clients::load(&self.shared.options, place, &self.shared.calls).await?;
         *self.shared.clients.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(fresh);
         Ok(())
     }
@@ -111,13 +130,10 @@ impl Aws {
         &self.shared.limiter
     }
 
-    /// When the present credentials end; `None` when they do not say or
-    /// cannot be had.
-    pub async fn expiry(&self) -> Option<Timestamp> {
-        let clients = self.clients();
-        let provider = clients.sdk.credentials_provider()?;
-        let held = timeout(CONNECT, provider.provide_credentials()).await.ok()?.ok()?;
-        Timestamp::try_from(held.expiry()?).ok()
+    /// When the credentials that were last used end; `None` when they do not
+    /// say, or none were used yet.
+    pub fn expiry(&self) -> Option<Timestamp> {
+        *self.clients().expiry.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Asks once: waits for a token of the operation's family, sends, and maps
@@ -126,7 +142,8 @@ impl Aws {
     ///
     /// While the family is backing off the answer is
     /// [`Reason::Throttled`] at once and nothing is sent: come back at `until`.
-    /// Never takes longer than about 20 s plus the wait for a token.
+    /// Never takes longer than the call's deadline and a second one for the
+    /// second try, plus the wait for a token.
     pub async fn call<T, E, F, Fut>(&self, op: &'static Operation, ask: F) -> Result<T, Reason>
     where
         F: Fn(Arc<Clients>) -> Fut,
@@ -134,6 +151,7 @@ impl Aws {
         E: ProvideErrorMetadata + Error + Send + Sync + 'static,
     {
         let mut again = true;
+        let deadline = deadline(&self.shared.options);
         loop {
             let permit = self
                 .shared
@@ -142,7 +160,7 @@ impl Aws {
                 .await
                 .map_err(|until| Reason::Throttled { until })?;
             let start = Instant::now();
-            let answer = timeout(DEADLINE, ask(self.clients())).await;
+            let answer = timeout(deadline, ask(self.clients())).await;
             drop(permit);
             let took = start.elapsed();
             let failure = match answer {
@@ -170,13 +188,44 @@ impl Aws {
     }
 }
 
+/// The longest that one call may take.
+fn deadline(options: &Options) -> Duration {
+    options.call_timeout.unwrap_or(DEADLINE).max(EARLIER * 2)
+}
+
+/// Hands credentials on, and keeps in mind when they end.
+#[derive(Debug)]
+struct Watched {
+    inner: SharedCredentialsProvider,
+    expiry: Arc<Mutex<Option<Timestamp>>>,
+}
+
+impl ProvideCredentials for Watched {
+    fn provide_credentials<'a>(&'a self) -> future::ProvideCredentials<'a>
+    where
+        Self: 'a,
+    {
+        future::ProvideCredentials::new(async {
+            let got = self.inner.provide_credentials().await?;
+            let ends = got.expiry().and_then(|t| Timestamp::try_from(t).ok());
+            *self.expiry.lock().unwrap_or_else(PoisonError::into_inner) = ends;
+            Ok(got)
+        })
+    }
+}
+
 impl Clients {
-    async fn load(options: &Options, calls: &mpsc::Sender<Call>) -> Result<Self, Reason> {
+    async fn load(
+        options: &Options,
+        place: Option<&Place>,
+        calls: &mpsc::Sender<Call>,
+    ) -> Result<Self, Reason> {
+        let whole = deadline(options) - EARLIER;
         let timeouts = TimeoutConfig::builder()
-            .connect_timeout(CONNECT)
-            .read_timeout(READ)
-            .operation_attempt_timeout(ATTEMPT)
-            .operation_timeout(OPERATION)
+            .connect_timeout(CONNECT.min(whole))
+            .read_timeout(READ.min(whole))
+            .operation_attempt_timeout(whole)
+            .operation_timeout(whole + EARLIER / 2)
             .build();
         let mut loader = aws_config::defaults(BehaviorVersion::v2026_01_12())
             .http_client(http_client()?)
@@ -186,6 +235,10 @@ impl Clients {
             .identity_cache(IdentityCache::lazy().buffer_time(RENEW_BEFORE).load_timeout(READ).build())
             // Whole bodies fall under the attempt's limit; a live tail may well be silent.
             .stalled_stream_protection(StalledStreamProtectionConfig::disabled());
+        if let Some(place) = place {
+            let keys = Credentials::new(&place.access_key, &place.secret_key, None, None, "given");
+            loader = loader.endpoint_url(&place.endpoint_url).credentials_provider(keys);
+        }
         if let Some(profile) = &options.profile {
             loader = loader.profile_name(profile);
         }
@@ -202,6 +255,14 @@ impl Clients {
             let detail = format!("{region} is not a region: give one like eu-west-1 with --region");
             return Err(Reason::Credentials { detail: SafeText::capped(detail, 200) });
         }
+        let expiry = Arc::new(Mutex::new(None));
+        let sdk = match sdk.credentials_provider() {
+            Some(inner) => {
+                let watched = Watched { inner, expiry: Arc::clone(&expiry) };
+                sdk.into_builder().credentials_provider(SharedCredentialsProvider::new(watched)).build()
+            }
+            None => sdk,
+        };
         let guard = || Guard::new(options.allow_changes, calls.clone());
         Ok(Self {
             elb: aws_sdk_elasticloadbalancingv2::Client::from_conf(
@@ -223,7 +284,7 @@ impl Clients {
                 aws_sdk_sts::config::Builder::from(&sdk).interceptor(guard()).build(),
             ),
             region: region.into(),
-            sdk,
+            expiry,
         })
     }
 }

@@ -75,6 +75,16 @@ impl Intercept for Guard {
         cfg: &mut ConfigBag,
     ) -> Result<(), BoxError> {
         cfg.interceptor_state().store_put(Begun(Timestamp::now(), Instant::now()));
+        Ok(())
+    }
+
+    /// The first look, before credentials are so much as loaded.
+    fn read_before_serialization(
+        &self,
+        _: &BeforeSerializationInterceptorContextRef<'_>,
+        _: &RuntimeComponents,
+        cfg: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
         self.refuse(cfg)
     }
 
@@ -203,6 +213,12 @@ fn has_stream_sibling(url: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use aws_smithy_runtime_api::client::http::{
+        HttpConnector, HttpConnectorFuture, SharedHttpConnector, http_client_fn,
+    };
+    use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
+    use aws_smithy_runtime_api::client::result::ConnectorError;
+    use std::sync::{Arc, Mutex};
 
     #[test]
     fn knows_which_endpoints_have_a_stream_twin() {
@@ -220,6 +236,51 @@ mod tests {
         ];
         for (url, want) in table {
             assert_eq!(has_stream_sibling(url), want, "{url}");
+        }
+    }
+
+    /// Notes where a request would have gone.
+    #[derive(Clone, Debug, Default)]
+    struct Recorder(Arc<Mutex<Vec<String>>>);
+
+    impl HttpConnector for Recorder {
+        fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+            self.0.lock().unwrap().push(request.uri().to_string());
+            HttpConnectorFuture::ready(Err(ConnectorError::io("recorded".into())))
+        }
+    }
+
+    #[tokio::test]
+    async fn live_tail_goes_to_the_stream_twin_where_there_is_one() {
+        let table = [
+            (None, "https://stream-logs.us-east-1.amazonaws.com/"),
+            (Some("https://logs.us-east-1.amazonaws.com"), "https://stream-logs.us-east-1.amazonaws.com/"),
+            (Some("http://127.0.0.1:5000"), "http://127.0.0.1:5000/"),
+            (Some("http://[::1]:5000"), "http://[::1]:5000/"),
+            (Some("https://logs.example.com"), "https://logs.example.com/"),
+        ];
+        for (endpoint, want) in table {
+            let recorder = Recorder::default();
+            let connector = recorder.clone();
+            let config = aws_sdk_cloudwatchlogs::Config::builder()
+                .behavior_version(aws_config::BehaviorVersion::v2026_01_12())
+                .region(aws_config::Region::new("us-east-1"))
+                .credentials_provider(aws_credential_types::Credentials::new("A", "s", None, None, "test"))
+                .http_client(http_client_fn(move |_, _| SharedHttpConnector::new(connector.clone())))
+                .retry_config(aws_config::retry::RetryConfig::disabled())
+                .interceptor(Guard::new(false, mpsc::channel(1).0));
+            let config = match endpoint {
+                Some(url) => config.endpoint_url(url).build(),
+                None => config.build(),
+            };
+            let client = aws_sdk_cloudwatchlogs::Client::from_conf(config);
+            let arn = "arn:aws:logs:us-east-1:1:log-group:/app";
+            let _ = client.start_live_tail().log_group_identifiers(arn).send().await;
+            let _ = client.describe_log_groups().send().await;
+            let went = recorder.0.lock().unwrap().clone();
+            assert_eq!(went.len(), 2, "{endpoint:?}");
+            assert_eq!(went[0], want, "{endpoint:?}");
+            assert!(!went[1].contains("stream-"), "{endpoint:?}: {}", went[1]);
         }
     }
 

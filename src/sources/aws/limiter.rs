@@ -65,7 +65,9 @@ impl Bucket {
     }
 
     fn refill(&mut self, now: Instant) {
-        let passed = now.saturating_duration_since(self.filled).as_secs_f64();
+        // Nothing gathers during a pause: it would all go off at its end.
+        let from = self.blocked.map_or(self.filled, |until| self.filled.max(until));
+        let passed = now.saturating_duration_since(from).as_secs_f64();
         self.tokens = (self.tokens + passed * self.rate).min(self.share.burst);
         self.filled = now;
         if self.blocked.is_some_and(|until| until <= now) {
@@ -148,11 +150,10 @@ impl Limiter {
         self.lane(family).bucket.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Waits for a token. While the family is backing off nobody waits: the
-    /// answer is when to come back, for the pane to show.
+    /// Waits for a token, then for a place among the calls under way. While
+    /// the family is backing off nobody waits: the answer is when to come
+    /// back, for the pane to show.
     pub async fn admit(&self, family: Family, urgent: bool) -> Result<Permit<'_>, Timestamp> {
-        // Never closed, so acquiring cannot fail; if it did, there is no call.
-        let Ok(permit) = self.lane(family).parallel.acquire().await else { return Err(Timestamp::now()) };
         loop {
             let wait = {
                 let now = Instant::now();
@@ -162,12 +163,24 @@ impl Limiter {
                     return Err(clock_time(until, now));
                 }
                 match bucket.take(now, urgent) {
-                    Ok(()) => return Ok(Permit(permit)),
+                    Ok(()) => break,
                     Err(wait) => wait,
                 }
             };
             sleep(wait).await;
         }
+        // Never closed, so acquiring cannot fail; if it did, there is no call.
+        let Ok(permit) = self.lane(family).parallel.acquire().await else { return Err(Timestamp::now()) };
+        // The family may have been throttled while we stood in line.
+        match self.blocked_until(family) {
+            Some(until) => Err(until),
+            None => Ok(Permit(permit)),
+        }
+    }
+
+    /// Calls a second that are allowed in the long run at present.
+    pub fn rate(&self, family: Family) -> f64 {
+        self.bucket(family).rate
     }
 
     /// AWS said too much: everyone of this family pauses. Returns until when.

@@ -5,16 +5,23 @@
 //! what went wrong. Below it, in every client, the `guard` refuses to sign what is not a
 //! read of [`operations::ALL`].
 
+mod ask;
 pub mod client;
+mod convert;
 mod error;
+mod find;
 mod guard;
 pub mod limiter;
 pub mod logs;
 pub mod metrics;
+mod names;
+mod observer;
 pub mod operations;
+mod target;
 mod whole;
 
-pub use client::{Aws, Clients};
+pub use client::{Aws, Clients, Place};
+pub use observer::{start, start_at};
 pub use operations::iam_policy;
 
 /// A number in `[0, 1)` to spread what would otherwise happen at once.

@@ -124,6 +124,9 @@ operations! {
     GET_MANAGED_PREFIX_LIST_ENTRIES = "ec2" "EC2" "GetManagedPrefixListEntries"
         Some("ec2:GetManagedPrefixListEntries"), Ec2, false, "what prefix lists in rules stand for";
 
+    DESCRIBE_MANAGED_PREFIX_LISTS = "ec2" "EC2" "DescribeManagedPrefixLists"
+        Some("ec2:DescribeManagedPrefixLists"), Ec2, false, "names of prefix lists";
+
     LIST_CLUSTERS = "ecs" "ECS" "ListClusters"
         Some("ecs:ListClusters"), Ecs, false, "finding ECS services behind the targets";
     LIST_SERVICES = "ecs" "ECS" "ListServices"

@@ -153,7 +153,7 @@ pub async fn recent(aws: &Aws, groups: &[SafeText], since: Timestamp) -> Vec<Obs
 }
 
 /// `since` of the options, as a moment.
-fn back(now: Timestamp, since: Option<Span>) -> Timestamp {
+pub(super) fn back(now: Timestamp, since: Option<Span>) -> Timestamp {
     let reach = since
         .and_then(|s| s.to_duration(SpanRelativeTo::days_are_24_hours()).ok())
         .map_or(SINCE, |d| d.abs());

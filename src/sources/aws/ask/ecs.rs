@@ -1,0 +1,195 @@
+//! ECS. Nothing in a load balancer says which service fills its groups, so
+//! services are listed and matched by the target groups they name.
+
+use super::Pages;
+use crate::situation::Reason;
+use crate::situation::ecs::{Service, Task, TaskDefinition};
+use crate::sources::aws::client::Aws;
+use crate::sources::aws::convert::{ecs as convert, listed};
+use crate::sources::aws::operations as op;
+use crate::text::SafeText;
+use aws_sdk_ecs::types::DesiredStatus;
+use futures::future::{join, join_all, try_join_all};
+
+/// Clusters looked into at most.
+pub const CLUSTERS: usize = 40;
+/// Services looked at most.
+pub const SERVICES: usize = 400;
+/// With no more clusters than this their tasks are listed along with their
+/// services, before it is known which are ours: that saves a round trip.
+const FEW: usize = 4;
+/// Services that one `DescribeServices` takes.
+const DESCRIBED: usize = 10;
+/// Tasks that one `DescribeTasks` takes, and that are kept of a service.
+const TASKS: usize = 100;
+
+/// A service by cluster and ARN.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ServiceId {
+    pub cluster: String,
+    pub arn: String,
+}
+
+/// The task ARNs of one cluster.
+#[derive(Clone, Debug)]
+pub struct TaskList {
+    pub cluster: String,
+    pub arns: Vec<String>,
+    /// False when there are more than one page.
+    pub whole: bool,
+}
+
+/// What there is, by name only.
+#[derive(Clone, Debug, Default)]
+pub struct Listing {
+    pub services: Vec<ServiceId>,
+    /// Tasks of all clusters, where there are few clusters.
+    pub tasks: Vec<TaskList>,
+    /// What was left out, when there was too much.
+    pub cut: Option<SafeText>,
+}
+
+/// Lists services, and tasks where there are few clusters.
+pub async fn list(aws: &Aws) -> Result<Listing, Reason> {
+    let mut clusters = clusters(aws).await?;
+    let mut cut = None;
+    if clusters.len() > CLUSTERS {
+        let n = clusters.len();
+        cut = Some(SafeText::from(format!("only {CLUSTERS} of {n} ECS clusters were looked into")));
+        clusters.truncate(CLUSTERS);
+    }
+    let services = try_join_all(clusters.iter().map(|c| services(aws, c)));
+    let speculate = if clusters.len() <= FEW { clusters.as_slice() } else { &[] };
+    let tasks = join_all(speculate.iter().map(|c| some_tasks(aws, c)));
+    let (services, tasks) = join(services, tasks).await;
+    let mut services: Vec<ServiceId> = services?.into_iter().flatten().collect();
+    if services.len() > SERVICES {
+        let n = services.len();
+        cut = Some(SafeText::from(format!("only {SERVICES} of {n} ECS services were looked at")));
+        services.truncate(SERVICES);
+    }
+    // A list of tasks that failed is asked for again by service, and says why then.
+    Ok(Listing { services, tasks: tasks.into_iter().flatten().collect(), cut })
+}
+
+async fn clusters(aws: &Aws) -> Result<Vec<String>, Reason> {
+    let (mut pages, mut all) = (Pages::default(), Vec::new());
+    loop {
+        let out = pages
+            .ask(aws, &op::LIST_CLUSTERS, |c, token| c.ecs.list_clusters().set_next_token(token).send())
+            .await?;
+        all.extend(listed(out.cluster_arns, "clusterArns")?);
+        if !pages.advance(out.next_token)? {
+            return Ok(all);
+        }
+    }
+}
+
+async fn services(aws: &Aws, cluster: &str) -> Result<Vec<ServiceId>, Reason> {
+    let (mut pages, mut all) = (Pages::default(), Vec::new());
+    loop {
+        let out = pages
+            .ask(aws, &op::LIST_SERVICES, |c, token| {
+                c.ecs.list_services().cluster(cluster).max_results(100).set_next_token(token).send()
+            })
+            .await?;
+        let arns = listed(out.service_arns, "serviceArns")?;
+        all.extend(arns.into_iter().map(|arn| ServiceId { cluster: cluster.to_string(), arn }));
+        if !pages.advance(out.next_token)? || all.len() > SERVICES {
+            return Ok(all);
+        }
+    }
+}
+
+/// One page of task ARNs, and whether it is all.
+async fn task_page(
+    aws: &Aws,
+    cluster: &str,
+    service: Option<&str>,
+    status: DesiredStatus,
+) -> Result<(Vec<String>, bool), Reason> {
+    let out = aws
+        .call(&op::LIST_TASKS, |c| {
+            c.ecs
+                .list_tasks()
+                .cluster(cluster)
+                .set_service_name(service.map(String::from))
+                .desired_status(status.clone())
+                .send()
+        })
+        .await?;
+    let whole = out.next_token.is_none_or(|t| t.is_empty());
+    Ok((listed(out.task_arns, "taskArns")?, whole))
+}
+
+async fn some_tasks(aws: &Aws, cluster: &str) -> Option<TaskList> {
+    let (running, stopped) = join(
+        task_page(aws, cluster, None, DesiredStatus::Running),
+        task_page(aws, cluster, None, DesiredStatus::Stopped),
+    )
+    .await;
+    let ((mut arns, whole), (stopped, also)) = (running.ok()?, stopped.ok()?);
+    arns.extend(stopped);
+    Some(TaskList { cluster: cluster.to_string(), arns, whole: whole && also })
+}
+
+/// Describes services; those that are gone are left out.
+pub async fn describe(aws: &Aws, services: &[ServiceId]) -> Result<Vec<Service>, Reason> {
+    let mut sorted: Vec<&ServiceId> = services.iter().collect();
+    sorted.sort();
+    let parts = sorted
+        .chunk_by(|a, b| a.cluster == b.cluster)
+        .flat_map(|same| same.chunks(DESCRIBED))
+        .map(|part| describe_part(aws, part));
+    Ok(try_join_all(parts).await?.into_iter().flatten().collect())
+}
+
+async fn describe_part(aws: &Aws, part: &[&ServiceId]) -> Result<Vec<Service>, Reason> {
+    let Some(first) = part.first() else { return Ok(Vec::new()) };
+    let arns: Vec<String> = part.iter().map(|s| s.arn.clone()).collect();
+    let out = aws
+        .call(&op::DESCRIBE_SERVICES, |c| {
+            c.ecs.describe_services().cluster(&first.cluster).set_services(Some(arns.clone())).send()
+        })
+        .await?;
+    Ok(listed(out.services, "services")?.iter().map(convert::service).collect())
+}
+
+/// Describes tasks of one cluster; those that are gone are left out.
+pub async fn describe_tasks(aws: &Aws, cluster: &str, arns: &[String]) -> Result<Vec<Task>, Reason> {
+    let parts = arns.chunks(TASKS).map(|part| async move {
+        let out = aws
+            .call(&op::DESCRIBE_TASKS, |c| {
+                c.ecs.describe_tasks().cluster(cluster).set_tasks(Some(part.to_vec())).send()
+            })
+            .await?;
+        Ok::<_, Reason>(listed(out.tasks, "tasks")?.iter().map(convert::task).collect::<Vec<_>>())
+    });
+    Ok(try_join_all(parts).await?.into_iter().flatten().collect())
+}
+
+/// Tasks of a service: the running and the lately stopped ones (ECS keeps
+/// those for about an hour), newest first.
+pub async fn tasks_of(aws: &Aws, service: &ServiceId) -> Result<Vec<Task>, Reason> {
+    let page = |status| task_page(aws, &service.cluster, Some(service.arn.as_str()), status);
+    let (running, stopped) = join(page(DesiredStatus::Running), page(DesiredStatus::Stopped)).await;
+    let (mut arns, stopped) = (running?.0, stopped?.0);
+    arns.extend(stopped);
+    Ok(newest(describe_tasks(aws, &service.cluster, &arns).await?))
+}
+
+/// Newest first, at most as many as are kept.
+pub fn newest(mut tasks: Vec<Task>) -> Vec<Task> {
+    tasks.sort_by_key(|t| std::cmp::Reverse(t.stopped.max(t.started)));
+    tasks.truncate(TASKS);
+    tasks
+}
+
+/// A task definition.
+pub async fn task_definition(aws: &Aws, arn: &str) -> Result<TaskDefinition, Reason> {
+    let out = aws
+        .call(&op::DESCRIBE_TASK_DEFINITION, |c| c.ecs.describe_task_definition().task_definition(arn).send())
+        .await?;
+    let lacks = || Reason::Malformed { detail: "the answer lacks taskDefinition".into() };
+    out.task_definition.as_ref().map(convert::task_definition).ok_or_else(lacks)
+}
