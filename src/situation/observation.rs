@@ -141,6 +141,9 @@ pub fn short(id: &str) -> &str {
         return id;
     }
     let tail = id.splitn(6, ':').nth(5).unwrap_or(id);
+    if let Some(group) = tail.strip_prefix("log-group:") {
+        return group;
+    }
     let mut parts = tail.split('/');
     match parts.next() {
         Some("loadbalancer") => parts.nth(1).unwrap_or(tail),
