@@ -20,8 +20,10 @@ fn ask(lab: &Lab, clues: &Clues) -> Vec<Observation> {
 }
 
 fn listed(all: &[Observation]) -> Vec<(&str, GroupOrigin)> {
-    let list: &[LogGroup] =
-        all.iter().find_map(|o| if let Fact::LogGroups(g) = &o.fact { Some(g.as_slice()) } else { None }).unwrap_or_default();
+    let list: &[LogGroup] = all
+        .iter()
+        .find_map(|o| if let Fact::LogGroups(g) = &o.fact { Some(g.as_slice()) } else { None })
+        .unwrap_or_default();
     list.iter().map(|g| (g.name.as_str(), g.origin)).collect()
 }
 
@@ -69,7 +71,11 @@ fn without_permission_the_named_groups_stay_and_the_gap_is_named() {
 #[test]
 fn half_an_answer_is_no_empty_list() {
     let lab = Lab::start("shop");
-    for fault in [json!({ "truncate": true }), json!({ "drop": "mid" }), json!({ "canned": "", "ctype": "application/x-amz-json-1.1" })] {
+    for fault in [
+        json!({ "truncate": true }),
+        json!({ "drop": "mid" }),
+        json!({ "canned": "", "ctype": "application/x-amz-json-1.1" }),
+    ] {
         let mut doc = fault.clone();
         doc["op"] = json!("DescribeLogGroups");
         lab.fault(&doc);

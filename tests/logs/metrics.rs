@@ -15,7 +15,9 @@ fn ask_once(lab: &Lab, window: Window) -> Vec<Observation> {
 }
 
 fn series(all: &[Observation]) -> &[Series] {
-    all.iter().find_map(|o| if let Fact::Metrics(s) = &o.fact { Some(s.as_slice()) } else { None }).unwrap_or_default()
+    all.iter()
+        .find_map(|o| if let Fact::Metrics(s) = &o.fact { Some(s.as_slice()) } else { None })
+        .unwrap_or_default()
 }
 
 fn find<'a>(all: &'a [Series], key: &MetricKey) -> &'a Series {
@@ -31,14 +33,22 @@ fn the_story_of_an_outage_stands_in_the_series() {
     assert_eq!(all[0].topic, Topic::Metrics(lb.arn.clone()));
     assert_eq!(all[0].source, "cloudwatch:GetMetricData");
     let s = series(&all);
-    assert_eq!(s.len(), plan(&lb, &[web.clone()]).len(), "a series without points is told from one not asked for");
+    assert_eq!(
+        s.len(),
+        plan(&lb, &[web.clone()]).len(),
+        "a series without points is told from one not asked for"
+    );
     let onset = Timestamp::from_second(lab.names()["story"]["onset"].as_f64().unwrap() as i64).unwrap();
     let requests = find(s, &MetricKey::alb(lb.arn.clone(), "RequestCount", "Sum"));
     assert!(requests.points.len() > 170, "three hours: {}", requests.points.len());
     assert!(requests.points.iter().all(|p| p.0.as_second() % 60 == 0));
     assert!(requests.points.windows(2).all(|w| w[0].0 < w[1].0));
     let gone = find(s, &MetricKey::alb(lb.arn.clone(), "HTTPCode_ELB_504_Count", "Sum"));
-    assert!(gone.points.iter().all(|p| p.0.as_second() >= onset.as_second() - 60), "{:?}", gone.points.first());
+    assert!(
+        gone.points.iter().all(|p| p.0.as_second() >= onset.as_second() - 60),
+        "{:?}",
+        gone.points.first()
+    );
     assert!(gone.points.iter().map(|p| p.1).sum::<f64>() > 0.0);
     let mut healthy = MetricKey::alb(web.arn.clone(), "HealthyHostCount", "Maximum");
     assert_eq!(find(s, &healthy).last().unwrap().1, 2.0);
@@ -137,7 +147,8 @@ fn one_call_of_two_that_fails_takes_only_its_own_series() {
     let last = plan(&lb(&lab, &name), &groups).pop().unwrap().dimensions[1].1.clone();
     lab.fault(&json!({ "op": "GetMetricData", "match": last, "kind": "denied" }));
     let all = runtime().block_on(async {
-        ask(&aws(&lab, Options::default()).await, &lb(&lab, &name), &groups, Window::again(Timestamp::now())).await
+        ask(&aws(&lab, Options::default()).await, &lb(&lab, &name), &groups, Window::again(Timestamp::now()))
+            .await
     });
     assert!(!series(&all).is_empty());
     assert_eq!(unknown(&all), "access denied: needs cloudwatch:GetMetricData");

@@ -149,7 +149,9 @@ fn polls_with_pages_where_live_is_denied() {
 #[test]
 fn what_cannot_be_read_says_why_and_heals() {
     let lab = Lab::start("shop");
-    lab.fault(&json!([{ "op": "StartLiveTail", "kind": "denied" }, { "op": "FilterLogEvents", "kind": "denied" }]));
+    lab.fault(
+        &json!([{ "op": "StartLiveTail", "kind": "denied" }, { "op": "FilterLogEvents", "kind": "denied" }]),
+    );
     let mut w = Watch::new(&lab, &[APP, "/gone"]);
     w.until("the reason", |w| {
         w.state(APP) == "access denied: needs logs:FilterLogEvents" && !w.state("/gone").is_empty()

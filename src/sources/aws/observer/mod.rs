@@ -11,9 +11,10 @@ mod work;
 
 use super::client::{Aws, Place};
 use super::find::{Found, Outcome};
-use super::logs::{self, Tails};
+use super::logs::{self, Tails, groups};
 use super::operations::{self as op, Family};
 use super::target::Asked;
+use crate::situation::log::worth_following;
 use crate::situation::{Fact, Observation, Reason, Situation, Topic};
 use crate::sources::{COMMAND_QUEUE, Call, Command, EVENT_QUEUE, Event, Link, Options, Want};
 use crate::text::SafeText;
@@ -124,6 +125,8 @@ struct Observer {
     found: Option<Instant>,
     /// Logs to follow, and from when on.
     followed: (Vec<SafeText>, Option<Timestamp>),
+    /// A person chose what is followed; nothing is picked for them.
+    told_to_follow: bool,
     tails: Option<Tails>,
 }
 
@@ -155,6 +158,7 @@ impl Observer {
             started: Timestamp::now(),
             found: None,
             followed: (Vec::new(), None),
+            told_to_follow: false,
             tails: None,
         }
     }
@@ -198,6 +202,7 @@ impl Observer {
             Command::Watch(wants) => self.watch(wants),
             Command::Tail { groups, since } => {
                 self.followed = (groups, since);
+                self.told_to_follow = true;
                 self.follow();
             }
             Command::ReloadCredentials => self.reload(),
@@ -216,7 +221,10 @@ impl Observer {
         self.searches = 0;
         self.reloading = false;
         self.found = None;
-        self.followed = (Vec::new(), None);
+        // What a person named is followed at once, whatever there is besides.
+        self.followed =
+            (self.options.log_groups.iter().map(|g| groups::plain_name(&g.into())).collect(), None);
+        self.told_to_follow = !self.followed.0.is_empty();
         self.tails = None;
         self.typed = target;
         self.begin();
@@ -265,6 +273,18 @@ impl Observer {
         let events = &self.events;
         let tails = self.tails.get_or_insert_with(|| Tails::new(aws.clone(), events.clone()));
         tails.follow(&self.followed.0, self.followed.1);
+    }
+
+    /// Follows what is worth it when nobody has said what to follow.
+    fn follow_unasked(&mut self) {
+        if self.told_to_follow || !self.followed.0.is_empty() {
+            return;
+        }
+        let Some(known) = self.known.log_groups.value() else { return };
+        self.followed.0 = worth_following(known);
+        if !self.followed.0.is_empty() {
+            self.follow();
+        }
     }
 
     fn watch(&mut self, wants: Vec<Want>) {
@@ -462,6 +482,7 @@ impl Observer {
         self.reschedule(&ask, failed.as_ref());
         self.also_answered(&observations, Some(&ask));
         self.observe(observations);
+        self.follow_unasked();
         if let Some(reason) = &failed {
             self.gone(&ask, reason);
             self.renew_credentials(reason);
