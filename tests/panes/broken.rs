@@ -224,6 +224,7 @@ pub fn network_step() -> StepResult {
     firewall.manual.push(Manual {
         what: "rules in force, on the target".into(),
         run: "sudo nft list ruleset".into(),
+        host: "i-0a1b2c3d4e5f60718".into(),
         changes: false,
     });
     let checks = vec![

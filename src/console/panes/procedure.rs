@@ -304,7 +304,11 @@ impl Listing for Steps<'_> {
                     (Role::Info, ctx.glyphs.arrow)
                 };
                 let sign = Seg::new(role, sign).rank(KEEP).min(1);
-                let mut out = signed(ctx, 4, sign, Role::Dim, &manual.what, width);
+                let what = match manual.host.as_str() {
+                    "" => manual.what.to_string(),
+                    host => format!("{} ({host})", manual.what),
+                };
+                let mut out = signed(ctx, 4, sign, Role::Dim, &what, width);
                 if manual.changes {
                     out.push(Spread::new(6, vec![Seg::new(Role::Warn, "changes something:")]));
                 }
