@@ -1,6 +1,7 @@
 //! From bytes to records and problems, one line at a time.
 
 use std::fmt;
+use std::io::BufRead;
 use std::path::PathBuf;
 
 use super::record::{self, Record};
@@ -135,8 +136,7 @@ impl Lines {
         wanted: &mut dyn FnMut(&[u8]) -> bool,
         each: &mut dyn FnMut(Entry),
     ) {
-        while let Some(end) = bytes.iter().position(|b| *b == b'\n') {
-            let (line, rest) = (&bytes[..end], &bytes[end + 1..]);
+        while let Some((line, rest)) = split_line(bytes) {
             bytes = rest;
             if self.overlong > 0 {
                 let length = self.overlong + line.len() as u64;
@@ -274,4 +274,12 @@ impl Lines {
             excerpt,
         }));
     }
+}
+
+/// The first line without its LF, and what follows it.
+fn split_line(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+    let mut rest = bytes;
+    // The standard library's own search for a byte; it cannot fail on memory.
+    let n = rest.skip_until(b'\n').ok()?;
+    bytes[..n].strip_suffix(b"\n").map(|line| (line, rest))
 }
