@@ -236,6 +236,8 @@ pub struct Export {
 pub enum Format {
     /// Markdown: a postmortem with its facts filled in.
     Md,
+    /// The same as one page for a browser, without script.
+    Html,
     Json,
     Csv,
 }

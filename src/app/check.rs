@@ -4,7 +4,7 @@ use super::recorder::record_of;
 use super::{Failure, config, lang, print, source};
 use crate::cli::Check;
 use crate::journal::{Durability, Kind, Mode, Options as JournalOptions, Record, Writer, author};
-use crate::procedure::{Context, Procedure};
+use crate::procedure::{Context, Incident, Procedure};
 use crate::report::check::Report;
 use crate::situation::{Observation, Situation};
 use crate::sources::{Candidate, Command, Event, Link, Want};
@@ -62,7 +62,13 @@ pub fn run(args: &Check) -> Result<u8, Failure> {
     let now = Timestamp::now();
     let back = SignedDuration::try_from(args.observe.since).unwrap_or(SignedDuration::from_mins(30));
     let since = now.checked_sub(back).unwrap_or(now);
-    let context = Context { started, ..Context::bare(now, since) };
+    let incident = args.incident.as_ref().map(|path| Incident {
+        file: SafeText::from(path.to_string_lossy()),
+        opened: Some(started),
+        observations: observations.len(),
+        ..Incident::default()
+    });
+    let context = Context { started, incident: incident.as_ref(), ..Context::bare(now, since) };
     let steps = procedure.run_all(&situation, &context);
     let report = Report::new(target.as_str(), now, &situation, &steps, Vec::new());
     if let Some(w) = writer {

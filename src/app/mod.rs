@@ -60,7 +60,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>, started: Instant) -> u8 {
         Invocation::Open(args) => open::run(&args, started),
         Invocation::Check(args) => check::run(&args),
         Invocation::Note(args) => note::run(&args),
-        Invocation::Export(_) => Err(Failure::failed("export comes with the report")),
+        Invocation::Export(args) => export::run(&args),
         Invocation::Completions(shell) => Ok(print(&cli::completions(shell), 0)),
         Invocation::Man => cli::man()
             .map(|page| print(&page, 0))
