@@ -51,6 +51,8 @@ enum Command {
     },
     /// Print the man page
     Man,
+    /// Say what in this terminal will get in the way, and the line that mends it
+    Doctor(Doctor),
 }
 
 #[derive(Args, Debug)]
@@ -231,6 +233,14 @@ pub struct Export {
     pub config: Option<PathBuf>,
 }
 
+/// `badgate doctor`.
+#[derive(Args, Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Doctor {
+    /// Print the IAM policy with exactly the permissions badgate uses, and nothing else
+    #[arg(long)]
+    pub iam: bool,
+}
+
 /// A form an incident file can be exported in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum Format {
@@ -294,6 +304,7 @@ pub enum Invocation {
     Export(Export),
     Completions(clap_complete::Shell),
     Man,
+    Doctor(Doctor),
 }
 
 /// Reads a command line, program name first.
@@ -331,6 +342,7 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Invocation, Sto
         }
         Command::Completions { shell } => Invocation::Completions(shell),
         Command::Man => Invocation::Man,
+        Command::Doctor(d) => Invocation::Doctor(d),
     })
 }
 

@@ -2,6 +2,7 @@
 //! anything about a cloud or a screen.
 
 mod check;
+mod doctor;
 mod export;
 mod note;
 mod open;
@@ -62,6 +63,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>, started: Instant) -> u8 {
         Invocation::Note(args) => note::run(&args),
         Invocation::Export(args) => export::run(&args),
         Invocation::Completions(shell) => Ok(print(&cli::completions(shell), 0)),
+        Invocation::Doctor(args) => doctor::run(args),
         Invocation::Man => cli::man()
             .map(|page| print(&page, 0))
             .map_err(|e| Failure::failed(format!("cannot write the man page: {e}"))),
