@@ -1,3 +1,7 @@
-//! What badgate hands over: the answer of `badgate check`.
+//! What badgate hands over: the answer of `badgate check`, and the postmortem.
 
 pub mod check;
+pub mod export;
+pub mod redact;
+
+pub use export::{Format, Options, export, postmortem};
