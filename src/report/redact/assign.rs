@@ -101,7 +101,7 @@ fn assignments(text: &str, mark: Mark<'_>) -> Option<String> {
             if secrecy == Secrecy::No || folder {
                 continue;
             }
-            let value = if secrecy == Secrecy::Header && !c.name("quote").is_some() {
+            let value = if secrecy == Secrecy::Header && c.name("quote").is_none() {
                 header_value(text, from)
             } else {
                 value_at(text, from)

@@ -273,8 +273,7 @@ impl Redactor {
         }
         // Almost every line is clean: the passes copy only what they change.
         let mut out = std::borrow::Cow::Borrowed(text);
-        let passes: [fn(&str, &mut dyn FnMut(&'static str) -> String) -> Option<String>; 3] =
-            [rules::tokens, assign::fields, rules::leftovers];
+        let passes: [rules::Pass; 3] = [rules::tokens, assign::fields, rules::leftovers];
         for pass in passes {
             let removed = &mut self.removed;
             let mut mark = |id: &'static str| {

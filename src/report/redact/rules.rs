@@ -10,6 +10,9 @@ use super::names;
 
 pub(super) type Mark<'a> = &'a mut dyn FnMut(&'static str) -> String;
 
+/// Takes secrets of some kind out of a text. `None`: there was none.
+pub(super) type Pass = fn(&str, Mark<'_>) -> Option<String>;
+
 /// One family. The group `s`, or else the whole match, is the secret.
 struct Rule {
     id: &'static str,
