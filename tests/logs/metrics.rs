@@ -35,7 +35,7 @@ fn the_story_of_an_outage_stands_in_the_series() {
     let s = series(&all);
     assert_eq!(
         s.len(),
-        plan(&lb, &[web.clone()]).len(),
+        plan(&lb, std::slice::from_ref(&web)).len(),
         "a series without points is told from one not asked for"
     );
     let onset = Timestamp::from_second(lab.names()["story"]["onset"].as_f64().unwrap() as i64).unwrap();

@@ -46,7 +46,11 @@ pub fn act(state: &mut State, action: Action, effects: &mut Vec<Effect>) {
             state.overlay = Some(Overlay::Note(input));
         }
         Action::Mark => mark(state, effects),
-        Action::Export => effects.push(Effect::Export),
+        Action::Export => {
+            // A long incident takes a second or two to be read and redacted.
+            state.say(Mark::Info, "writing the postmortem");
+            effects.push(Effect::Export);
+        }
         Action::Copy => match state.view(state.focus).selected(state) {
             Some(row) => effects.push(Effect::Copy(row.text)),
             None => state.say(Mark::Info, "no row is selected here"),
