@@ -3,6 +3,8 @@
 //! again when it is due. It never waits for one answer before another, and a
 //! failure concerns its own topic only.
 
+mod answers;
+mod asking;
 mod open;
 mod pace;
 mod plan;
@@ -10,9 +12,8 @@ mod slot;
 mod work;
 
 use super::client::{Aws, Place};
-use super::find::{Found, Outcome};
-use super::logs::{self, Tails, groups};
-use super::operations::{self as op, Family};
+use super::find::Outcome;
+use super::logs::{Tails, groups};
 use super::target::Asked;
 use crate::situation::log::worth_following;
 use crate::situation::{Fact, Observation, Reason, Situation, Topic};
@@ -20,14 +21,14 @@ use crate::sources::{COMMAND_QUEUE, Call, Command, EVENT_QUEUE, Event, Link, Opt
 use crate::text::SafeText;
 use jiff::Timestamp;
 use open::{Opened, Opening, Trouble};
-use plan::{Ask, Focus, Work};
+use plan::{Ask, Focus};
 use slot::Slot;
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::time::Duration;
 use tokio::sync::mpsc;
-use tokio::task::{Id, JoinError, JoinSet};
+use tokio::task::{Id, JoinSet};
 use tokio::time::{Instant, sleep_until};
-use work::{Answer, Before, EcsKnown, Side};
+use work::{Answer, EcsKnown};
 
 /// Events held back while the console takes none; beyond it answers wait.
 const HELD: usize = 64;
@@ -35,10 +36,6 @@ const HELD: usize = 64;
 const CALLS: usize = 1024;
 /// What may name a log group is waited for this long.
 const CLUES_AFTER: Duration = Duration::from_secs(4);
-/// Tries of one question when everything is asked once.
-const TRIES: u32 = 4;
-/// Tries of the search when everything is asked once.
-const SEARCHES: u32 = 3;
 
 /// Starts observing `target` (a load balancer's name, ARN or DNS name, a
 /// target group's ARN, a URL or host name; empty: list what there is) on the
@@ -312,6 +309,7 @@ impl Observer {
         }
     }
 
+<<<<<<< HEAD
     // -- what came back
 
     fn take(&mut self, done: Result<(Id, Done), JoinError>) {
@@ -709,6 +707,8 @@ impl Observer {
         self.held.extend(done.into_iter().map(|r| Event::Done { id: r.id }));
     }
 
+=======
+>>>>>>> 924a289 (wip4)
     // -- telling
 
     fn observe(&mut self, observations: Vec<Observation>) {
