@@ -6,7 +6,9 @@
 mod world;
 
 use badgate::diagnosis::path::{Network, legs};
-use badgate::diagnosis::{hops, series, timeouts};
+use badgate::diagnosis::signs::Signs;
+use badgate::diagnosis::{Inputs, diagnose, examine, hops, series, timeouts};
+use badgate::situation::log::LogLine;
 use badgate::situation::net::{Protocol, SecurityGroup};
 use badgate::situation::{Fact, Observation, Situation, Topic};
 use divan::{Bencher, black_box};
@@ -126,4 +128,45 @@ fn path_strip(bencher: Bencher<'_, '_>) {
 fn onset(bencher: Bencher<'_, '_>) {
     let s = large().situation();
     bencher.bench(|| series::onset(black_box(&s)));
+}
+
+/// 100,000 lines, every tenth an error, every hundredth a known one.
+fn with_logs() -> Situation {
+    let mut s = large().situation();
+    let lines = (0..100_000).map(|i| LogLine {
+        at: minutes_ago(30 - i / 4_000),
+        group: "/app/shop".into(),
+        stream: "".into(),
+        id: "".into(),
+        text: match i % 100 {
+            0 => format!("[error] 9#9: *{i} upstream timed out (110: Connection timed out) while connecting to upstream, client: 10.0.1.5"),
+            n if n % 10 == 0 => format!("level=error msg=\"order {i} failed\" err=\"no such sku\" path=/orders/{i}/items"),
+            _ => format!("level=info msg=\"request served\" status=200 ms={} path=/items/{i} user_agent=curl", i % 900),
+        }
+        .into(),
+    });
+    s.apply(&observed(Topic::Tail("/app/shop".into()), Fact::LogLines(lines.collect())));
+    s
+}
+
+#[divan::bench(sample_count = 20)]
+fn full_diagnosis(bencher: Bencher<'_, '_>) {
+    let s = with_logs();
+    bencher.bench(|| examine(black_box(&s), &[]));
+}
+
+#[divan::bench(sample_count = 20)]
+fn signs_of_100_000_lines(bencher: Bencher<'_, '_>) {
+    let s = with_logs();
+    bencher.bench(|| Signs::of(black_box(&s.logs)));
+}
+
+/// One new observation: what is kept up to date elsewhere is given.
+#[divan::bench]
+fn diagnosis_anew(bencher: Bencher<'_, '_>) {
+    let s = with_logs();
+    let (legs, chain, onset, signs) =
+        (legs(&s), timeouts::chain(&s, &[]), series::onset(&s), Signs::of(&s.logs));
+    let inputs = Inputs { legs: &legs, chain: &chain, onset: onset.as_ref(), signs: &signs };
+    bencher.bench(|| diagnose(black_box(&s), &inputs));
 }

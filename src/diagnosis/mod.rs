@@ -2,7 +2,15 @@
 //! terminal, no cloud SDK. The console, `check`, the drill and the tests all
 //! ask here, so they cannot disagree.
 
+mod case;
+pub mod catalogue;
+pub mod causes;
 pub mod hops;
 pub mod path;
 pub mod series;
+pub mod signs;
 pub mod timeouts;
+pub mod verdict;
+
+pub use case::Inputs;
+pub use causes::{diagnose, examine};

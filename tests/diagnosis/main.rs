@@ -13,3 +13,4 @@ mod route;
 mod series;
 mod sg;
 mod timeouts;
+mod verdicts;

@@ -1,0 +1,316 @@
+//! What all rules look at: the window of the failure, counts within it, the
+//! state of every group, signs in the logs. Built once for a diagnosis.
+
+use super::path::Leg;
+use super::series::Onset;
+use super::signs::{Sign, Signs};
+use super::timeouts::Chain;
+use crate::situation::elb::{Action, TargetGroup, TargetHealth};
+use crate::situation::metric::{MetricKey, Series};
+use crate::situation::{GroupState, Reason, Situation};
+use crate::text::SafeText;
+use jiff::{SignedDuration, Timestamp};
+
+/// What a diagnosis is given besides the situation: parts that are kept up to
+/// date elsewhere because they cost more than reading them.
+#[derive(Clone, Copy)]
+pub struct Inputs<'a> {
+    /// From [`super::path::legs`].
+    pub legs: &'a [Leg],
+    /// From [`super::timeouts::chain`].
+    pub chain: &'a Chain,
+    /// From [`super::series::onset`].
+    pub onset: Option<&'a Onset>,
+    /// Signs read from the situation's log ring.
+    pub signs: &'a Signs,
+}
+
+/// Without an onset the last hour is looked at.
+const HOUR: SignedDuration = SignedDuration::from_hours(1);
+/// Failures fewer than this are no incident.
+const FEW: f64 = 3.0;
+/// Nor is a smaller share of the requests than this.
+const RARE: f64 = 0.002;
+
+/// One target group in view.
+pub(super) struct Group<'a> {
+    pub arn: &'a SafeText,
+    pub name: SafeText,
+    pub state: &'a GroupState,
+    pub tg: Option<&'a TargetGroup>,
+    /// Requests can be sent to it: a rule forwards to it with a weight above
+    /// zero, or the rules are not known.
+    pub in_use: bool,
+    /// That it is in use is known from the rules, or there is no other group.
+    pub certain: bool,
+    /// `Err` when target health is not known.
+    pub targets: Result<&'a [TargetHealth], Reason>,
+    /// When target health was true.
+    pub at: Timestamp,
+}
+
+impl Group<'_> {
+    /// How many targets are in a state whose name begins so.
+    pub fn count(&self, state: &str) -> usize {
+        self.targets.as_ref().map_or(0, |t| t.iter().filter(|t| t.state.starts_with(state)).count())
+    }
+
+    /// How many targets have this reason.
+    pub fn reason(&self, reason: &str) -> usize {
+        self.targets.as_ref().map_or(0, |t| t.iter().filter(|t| t.reason.as_str() == reason).count())
+    }
+
+    pub fn len(&self) -> usize {
+        self.targets.as_ref().map_or(0, |t| t.len())
+    }
+
+    pub fn is_lambda(&self) -> bool {
+        self.tg.is_some_and(|t| t.target_type.as_str() == "lambda")
+    }
+}
+
+/// The facts, arranged for judging.
+pub(super) struct Case<'a> {
+    pub s: &'a Situation,
+    pub inputs: Inputs<'a>,
+    pub lb: SafeText,
+    pub now: Timestamp,
+    /// Start of the window.
+    pub from: Timestamp,
+    pub groups: Vec<Group<'a>>,
+    pub signs: Vec<Sign>,
+    /// 5xx of load balancer and targets in the window stand out.
+    pub failing: bool,
+    /// A group in use has targets that do not work.
+    pub ill: bool,
+    /// Why counts are not known, when they are not.
+    pub no_metrics: Option<Reason>,
+}
+
+impl<'a> Case<'a> {
+    /// `None` while no load balancer is in view.
+    pub fn new(s: &'a Situation, inputs: Inputs<'a>) -> Option<Case<'a>> {
+        let (lb, now) = (s.lb_arn()?.clone(), s.at?);
+        let hour_ago = now.checked_sub(HOUR).unwrap_or(now);
+        let from = inputs.onset.map_or(hour_ago, |o| o.at);
+        let mut c = Case {
+            s,
+            inputs,
+            lb,
+            now,
+            from,
+            groups: groups(s, now),
+            signs: Vec::new(),
+            failing: false,
+            ill: false,
+            no_metrics: None,
+        };
+        // A line may be written a little before the minute of the onset is full.
+        let early = from.checked_sub(SignedDuration::from_mins(2)).unwrap_or(from);
+        c.signs = inputs.signs.since(early);
+        c.no_metrics = c.metrics_reason();
+        let errors = c.errors();
+        let rare = c.requests().is_some_and(|all| all > 0.0 && errors.unwrap_or(0.0) / all < RARE);
+        c.failing =
+            inputs.onset.is_some_and(|o| o.until.is_none()) || errors.is_some_and(|n| n >= FEW) && !rare;
+        c.ill = c.groups.iter().any(|g| {
+            g.in_use
+                && (g.certain || c.failing)
+                && (g.count("unhealthy") > 0 || (g.targets.is_ok() && g.count("unused") == g.len()))
+        });
+        Some(c)
+    }
+
+    fn metrics_reason(&self) -> Option<Reason> {
+        let known = self.s.lb().and_then(|l| l.metrics.value());
+        if known.is_none() {
+            return Some(self.s.lb().and_then(|l| l.metrics.why_unknown()).unwrap_or(Reason::NotAsked));
+        }
+        let any = self.s.metrics.keys().any(|k| k.subject == self.lb);
+        (!any).then(|| Reason::NotFound { what: "data points in this window".into() })
+    }
+
+    /// True when something is wrong that a cause could explain.
+    pub fn trouble(&self) -> bool {
+        self.failing || self.ill
+    }
+
+    fn series(&self, subject: &SafeText, name: &str, stat: &str) -> Option<&'a Series> {
+        self.s.series(&MetricKey::alb(subject.clone(), name, stat))
+    }
+
+    /// Requests within the window.
+    pub fn requests(&self) -> Option<f64> {
+        self.series(&self.lb, "RequestCount", "Sum").and_then(|s| inside(s, self.from))
+    }
+
+    /// A count of the load balancer within the window: absent is zero where
+    /// requests were counted.
+    pub fn count(&self, name: &str) -> Option<f64> {
+        let own = self.series(&self.lb, name, "Sum").and_then(|s| inside(s, self.from));
+        own.or_else(|| self.requests().map(|_| 0.0))
+    }
+
+    /// A count of one target group within the window.
+    pub fn group_count(&self, group: &SafeText, name: &str) -> Option<f64> {
+        let own = self.series(group, name, "Sum").and_then(|s| inside(s, self.from));
+        own.or_else(|| {
+            self.series(group, "RequestCount", "Sum").and_then(|s| inside(s, self.from)).map(|_| 0.0)
+        })
+    }
+
+    /// True when a count stands out in the window.
+    pub fn many(&self, name: &str) -> bool {
+        self.count(name).is_some_and(|n| n >= FEW)
+    }
+
+    /// True when a count is known to be (nearly) nothing.
+    pub fn none(&self, name: &str) -> bool {
+        self.count(name).is_some_and(|n| n < 1.0)
+    }
+
+    /// Responses 5xx by the load balancer.
+    pub fn elb_errors(&self) -> Option<f64> {
+        let codes = ["500", "502", "503", "504"].map(|c| self.count(&format!("HTTPCode_ELB_{c}_Count")));
+        let split = codes.iter().flatten().fold(None, |sum: Option<f64>, n| Some(sum.unwrap_or(0.0) + n));
+        match (split, self.count("HTTPCode_ELB_5XX_Count")) {
+            (Some(a), Some(b)) => Some(a.max(b)),
+            (a, b) => a.or(b),
+        }
+    }
+
+    fn errors(&self) -> Option<f64> {
+        match (self.elb_errors(), self.count("HTTPCode_Target_5XX_Count")) {
+            (None, None) => None,
+            (a, b) => Some(a.unwrap_or(0.0) + b.unwrap_or(0.0)),
+        }
+    }
+
+    /// True when this is the bulk of the 5xx responses.
+    pub fn mostly(&self, name: &str) -> bool {
+        match (self.count(name), self.errors()) {
+            (Some(n), Some(all)) => n >= FEW && n * 2.0 > all,
+            _ => false,
+        }
+    }
+
+    /// 502 that come one by one over many minutes, a small share of requests.
+    pub fn drizzle(&self) -> bool {
+        let Some(s) = self.series(&self.lb, "HTTPCode_ELB_502_Count", "Sum") else { return false };
+        let hit: Vec<f64> = s.points.iter().filter(|p| p.0 >= self.from && p.1 > 0.0).map(|p| p.1).collect();
+        let (Some(sum), Some(all)) = (self.count("HTTPCode_ELB_502_Count"), self.requests()) else {
+            return false;
+        };
+        let highest = hit.iter().copied().fold(0.0, f64::max);
+        hit.len() >= 3 && all > 0.0 && sum / all <= 0.03 && highest <= (sum / 4.0).max(3.0)
+    }
+
+    /// The largest value of a statistic of the load balancer within the window.
+    pub fn highest(&self, name: &str) -> Option<f64> {
+        ["Maximum", "p99"].iter().find_map(|stat| {
+            let s = self.series(&self.lb, name, stat)?;
+            s.points.iter().filter(|p| p.0 >= self.from).map(|p| p.1).max_by(f64::total_cmp)
+        })
+    }
+
+    /// When the metrics were read.
+    pub fn metrics_at(&self) -> Timestamp {
+        self.s.lb().and_then(|l| l.metrics.as_of()).unwrap_or(self.now)
+    }
+
+    /// Groups that can get requests and are not Lambda functions.
+    pub fn servers(&self) -> impl Iterator<Item = &Group<'a>> {
+        self.groups.iter().filter(|g| g.in_use && !g.is_lambda())
+    }
+
+    /// Groups of Lambda functions that can get requests.
+    pub fn functions(&self) -> impl Iterator<Item = &Group<'a>> {
+        self.groups.iter().filter(|g| g.in_use && g.is_lambda())
+    }
+
+    /// Why target health is not known for a group in use, if so.
+    pub fn no_health(&self) -> Option<Reason> {
+        if self.groups.is_empty() {
+            let why = self.s.lb().and_then(|l| l.groups.why_unknown());
+            return Some(why.unwrap_or_else(|| Reason::NotFound { what: "target groups".into() }));
+        }
+        self.groups.iter().filter(|g| g.in_use).find_map(|g| g.targets.as_ref().err().cloned())
+    }
+
+    /// Signs that point to a cause.
+    pub fn signs_of(&self, cause: &str) -> impl Iterator<Item = &Sign> {
+        self.signs.iter().filter(move |s| s.pattern.causes.iter().any(|c| c.as_str() == cause))
+    }
+
+    /// Why there are no logs to look at, if there are none.
+    pub fn no_logs(&self) -> Option<Reason> {
+        if self.inputs.signs.lines() > 0 {
+            return None;
+        }
+        let tails = self.s.tails.values().find_map(|t| t.why_unknown());
+        Some(tails.unwrap_or(Reason::NotAsked))
+    }
+
+    /// `12 of 3400 requests since 01:40Z`.
+    pub fn share(&self, n: f64) -> String {
+        let since = self.from.strftime("%H:%MZ");
+        match self.requests() {
+            Some(all) => format!("{n:.0} with {all:.0} requests since {since}"),
+            None => format!("{n:.0} since {since}"),
+        }
+    }
+}
+
+/// Sum of points at or after `from`; `None` when there is not one.
+fn inside(s: &Series, from: Timestamp) -> Option<f64> {
+    let mut hit = s.points.iter().filter(|p| p.0 >= from && p.1.is_finite()).peekable();
+    hit.peek()?;
+    Some(hit.map(|p| p.1).sum())
+}
+
+fn groups(s: &Situation, now: Timestamp) -> Vec<Group<'_>> {
+    let forwarded = forwarded(s);
+    let all = s.active_groups();
+    let certain = forwarded.is_some() || all.len() == 1;
+    all.into_iter()
+        .map(|(arn, state)| Group {
+            arn,
+            name: state.group.as_ref().map_or_else(|| arn.clone(), |g| g.name.clone()),
+            state,
+            tg: state.group.as_ref(),
+            in_use: forwarded.as_ref().is_none_or(|f| f.contains(&arn)),
+            certain,
+            targets: match state.health.value() {
+                Some(t) => Ok(t.as_slice()),
+                None => Err(state.health.why_unknown().unwrap_or(Reason::NotAsked)),
+            },
+            at: state.health.as_of().unwrap_or(now),
+        })
+        .collect()
+}
+
+/// Groups some action forwards to with a weight above zero; `None` when
+/// listeners or rules are not fully known.
+fn forwarded(s: &Situation) -> Option<Vec<&SafeText>> {
+    let lb = s.lb()?;
+    let listeners = lb.listeners.value()?;
+    let mut out = Vec::new();
+    for l in listeners {
+        out.extend(used(&l.default_actions));
+        match lb.rules.get(&l.arn).map(|d| d.value()) {
+            Some(Some(rules)) => out.extend(rules.iter().flat_map(|r| used(&r.actions))),
+            // Rules nobody has read may forward anywhere.
+            _ => return None,
+        }
+    }
+    // Actions that name no group at all (an emulator, a redirect) tell nothing.
+    if out.is_empty() {
+        return None;
+    }
+    Some(s.active_groups().into_iter().map(|(arn, _)| arn).filter(|arn| out.contains(arn)).collect())
+}
+
+/// Groups these actions send requests to.
+fn used(actions: &[Action]) -> impl Iterator<Item = &SafeText> {
+    actions.iter().flat_map(|a| &a.groups).filter(|g| g.weight > 0).map(|g| &g.arn)
+}
