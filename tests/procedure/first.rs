@@ -370,7 +370,7 @@ fn log_lines() {
     busy.more.push(lines(&["ERROR x", "\"GET / HTTP/1.1\" 502 157"]));
     says(
         &run(&busy.situation(), "logs.lines"),
-        Level::Info,
+        Level::Found,
         "3 lines since 01:23:51Z: 2 errors, 1 name a 5xx status",
     );
 
