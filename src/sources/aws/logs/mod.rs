@@ -23,7 +23,7 @@ use book::{Book, Way};
 use futures::future::join_all;
 use jiff::{SignedDuration, Span, SpanRelativeTo, Timestamp};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use tail::{Follow, Group, Terms};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
@@ -34,9 +34,10 @@ pub use groups::Clues;
 const GROUPS: usize = 10;
 /// How far back logs are read at first when nobody says.
 const SINCE: SignedDuration = SignedDuration::from_mins(30);
-/// Shortest pause between two polls: with the account's limit of five calls a
-/// second there must be room for others.
-const SHORTEST_POLL: std::time::Duration = std::time::Duration::from_secs(2);
+/// Shortest pause between two polls, and what each group adds to it: of the
+/// account's five calls a second others need some, too.
+const SHORTEST_POLL: Duration = Duration::from_secs(2);
+const PER_GROUP: Duration = Duration::from_millis(700);
 
 /// The running tails of a source. Dropping it ends them.
 #[derive(Debug)]
@@ -90,7 +91,7 @@ impl Tails {
         let options = self.aws.options();
         let terms = Terms {
             since: since.unwrap_or_else(|| back(Timestamp::now(), options.since)),
-            every: options.every.logs.max(SHORTEST_POLL),
+            every: options.every.logs.max(SHORTEST_POLL).max(PER_GROUP * groups.len() as u32),
             outbox: self.outbox.clone(),
             again: self.again.subscribe(),
         };

@@ -62,6 +62,9 @@ pub struct Group {
     screened: bool,
     /// An ascending read that was not finished: where it began, and its token.
     resume: Option<(i64, String)>,
+    /// From here on a session left something out, until it is read over. The
+    /// newest line will not do: a new session moves it past the hole.
+    unread_from: Option<i64>,
     /// How far behind that read was, in seconds.
     behind_s: i64,
     swept: Instant,
@@ -86,6 +89,7 @@ impl Group {
             book: Book::default(),
             screened: false,
             resume: None,
+            unread_from: None,
             behind_s: 0,
             swept: now,
             last_line: now,
@@ -122,8 +126,8 @@ pub struct Follow<A: LogApi> {
     failures: u32,
 }
 
-/// A read under way, for the group with this index.
-type Reading = BoxFuture<'static, (usize, Result<Got, Reason>)>;
+/// A read under way: index of the group, where the read began, what it brings.
+type Reading = BoxFuture<'static, (usize, i64, Result<Got, Reason>)>;
 
 /// What comes after a session, or instead of it.
 #[derive(Clone, Debug, PartialEq)]
@@ -143,9 +147,9 @@ impl<A: LogApi> Follow<A> {
     pub async fn run(mut self) {
         let screens: Vec<Reading> = (0..self.groups.len()).map(|i| self.reading(i)).collect();
         let (opened, screens) = futures::join!(self.open(), join_all(screens));
-        for (i, got) in screens {
+        for (i, from_ms, got) in screens {
             // Where a live session stands, it says what is missing in its note.
-            if let Err(reason) = self.take(i, got)
+            if let Err(reason) = self.take(i, from_ms, got)
                 && opened.is_err()
             {
                 self.fail(i, reason);
@@ -233,6 +237,13 @@ impl<A: LogApi> Follow<A> {
         let mut readings: FuturesUnordered<Reading> = FuturesUnordered::new();
         let mut due = None;
         let mut tries = 0;
+        if self.sessions > 1 {
+            let (since_ms, now_ms) = (self.terms.since.as_millisecond(), Timestamp::now().as_millisecond());
+            for group in &mut self.groups {
+                let from_ms = group.book.again_from(since_ms, now_ms, OVERLAP_S);
+                group.unread_from = Some(group.unread_from.map_or(from_ms, |u| u.min(from_ms)));
+            }
+        }
         loop {
             let update = tokio::select! {
                 update = timeout(SILENCE, session.next()) => match update {
@@ -240,8 +251,8 @@ impl<A: LogApi> Follow<A> {
                     Ok(Err(end)) => return end,
                     Err(_) => return Ended::Cut(format!("silent for {} s", SILENCE.as_secs())),
                 },
-                Some((i, got)) = readings.next(), if !readings.is_empty() => {
-                    match self.take(i, got) {
+                Some((i, from_ms, got)) = readings.next(), if !readings.is_empty() => {
+                    match self.take(i, from_ms, got) {
                         Ok(()) if self.groups[i].is_read() => {}
                         Ok(()) => due = Some(Instant::now() + self.terms.every),
                         Err(reason) => {
@@ -336,7 +347,7 @@ impl<A: LogApi> Follow<A> {
         let since_ms = self.terms.since.as_millisecond();
         let now_ms = Timestamp::now().as_millisecond();
         if !group.screened {
-            return async move { (i, read::screen(&*api, &name, since_ms, now_ms).await) }.boxed();
+            return async move { (i, since_ms, read::screen(&*api, &name, since_ms, now_ms).await) }.boxed();
         }
         let (from_ms, token) = match group.resume.clone() {
             Some((from_ms, token)) => (from_ms, Some(token)),
@@ -345,16 +356,17 @@ impl<A: LogApi> Follow<A> {
                 if sweep {
                     group.swept = Instant::now();
                 }
-                (group.book.again_from(since_ms, now_ms, if sweep { SWEEP_S } else { OVERLAP_S }), None)
+                let again = group.book.again_from(since_ms, now_ms, if sweep { SWEEP_S } else { OVERLAP_S });
+                (group.unread_from.map_or(again, |u| u.min(again)), None)
             }
         };
         let stretch = Stretch { group: name, from_ms, to_ms: None, newest_first: false, token };
-        async move { (i, read::forward(&*api, stretch, read::PAGES).await) }.boxed()
+        async move { (i, from_ms, read::forward(&*api, stretch, read::PAGES).await) }.boxed()
     }
 
     /// Takes what a read brought: shows what is new in it, and remembers where
     /// to go on.
-    fn take(&mut self, i: usize, got: Result<Got, Reason>) -> Result<(), Reason> {
+    fn take(&mut self, i: usize, from_ms: i64, got: Result<Got, Reason>) -> Result<(), Reason> {
         let got = match got {
             Ok(got) => got,
             Err(reason) => {
@@ -366,7 +378,6 @@ impl<A: LogApi> Follow<A> {
             }
         };
         let now_ms = Timestamp::now().as_millisecond();
-        let since_ms = self.terms.since.as_millisecond();
         let Some(group) = self.groups.get_mut(i) else { return Ok(()) };
         if !group.screened {
             group.screened = true;
@@ -377,7 +388,7 @@ impl<A: LogApi> Follow<A> {
                 group.remark = format!("read from {} on", clock(ms.min(now_ms)));
             }
         }
-        let began = group.resume.take().map(|r| r.0);
+        group.resume = None;
         if let Some(token) = got.token {
             let upto = got.events.iter().map(|e| e.at_ms).max().or(group.book.newest_ms());
             let behind_s = (now_ms - upto.unwrap_or(now_ms)) / 1000;
@@ -389,11 +400,11 @@ impl<A: LogApi> Follow<A> {
                 group.screened = false;
                 group.behind_s = 0;
             } else {
-                let from_ms = began.unwrap_or_else(|| group.book.again_from(since_ms, now_ms, OVERLAP_S));
                 group.resume = Some((from_ms, token));
             }
         } else {
             group.behind_s = 0;
+            group.unread_from = group.unread_from.filter(|u| *u < from_ms);
         }
         self.show(i, Way::Read, got.events);
         Ok(())
@@ -428,8 +439,8 @@ impl<A: LogApi> Follow<A> {
             let readings: Vec<Reading> = (0..self.groups.len()).map(|i| self.reading(i)).collect();
             let mut wait: Option<Duration> = None;
             let mut behind = false;
-            for (i, got) in join_all(readings).await {
-                match self.take(i, got) {
+            for (i, from_ms, got) in join_all(readings).await {
+                match self.take(i, from_ms, got) {
                     Ok(()) => {
                         behind |= self.groups[i].resume.is_some();
                         let note = format!("{why}; polled every {} s", self.terms.every.as_secs().max(1));

@@ -318,6 +318,26 @@ async fn a_cut_session_leaves_no_hole_and_no_double() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_hole_is_read_over_even_if_that_fails_at_first_and_new_lines_come_on() {
+    let mut rig = Rig::new(&["/app"], |s, now| s.put("/app", now - 900_000, "line 0"));
+    rig.pass(10.0).await;
+    let now = rig.start_ms;
+    rig.service.end(Ended::Timeout);
+    rig.pass(0.9).await;
+    // Ten minutes of lines that no session brought; reads fail while the new session runs.
+    for i in 1..50 {
+        rig.service.put("/app", now - 850_000 + i * 10_000, &format!("line {i}"));
+    }
+    rig.service.with(|s| s.read_faults.extend((0..3).map(|_| Reason::TimedOut { after_ms: 8000 })));
+    for i in 50..70 {
+        rig.pass(1.0).await;
+        rig.put(&format!("line {i}"));
+    }
+    rig.pass(60.0).await;
+    rig.assert_all(numbered(0..70));
+}
+
+#[tokio::test(start_paused = true)]
 async fn equal_lines_in_one_millisecond_survive_a_cut() {
     let mut rig = Rig::new(&["/app"], |_, _| {});
     rig.pass(2.0).await;
