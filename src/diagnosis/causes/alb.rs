@@ -193,9 +193,7 @@ pub(super) fn keep_alive(c: &Case<'_>, b: &mut Ballot) {
         let seen = Seen::metric(c, E502);
         b.pro(if steady && timers_fit && c.none(T5XX) { Strong } else { Weak }, seen);
         b.pro(Weak, Seen::metric(c, CONNECT));
-    } else if c.many(E502) && !c.drizzle() {
-        b.con(Strong, Seen::metric(c, E502));
-    } else if c.none(E502) && c.failing {
+    } else if (c.many(E502) && !c.drizzle()) || (c.none(E502) && c.failing) {
         b.con(Strong, Seen::metric(c, E502));
     }
     if c.many(CONNECT) {

@@ -8,6 +8,7 @@
 mod eval;
 mod flow;
 mod legs;
+mod memo;
 mod nacl;
 mod network;
 mod route;
