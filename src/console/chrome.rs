@@ -1,10 +1,11 @@
 //! The header line and the line at the bottom: which incident, whose account,
 //! whether it is recorded, what time it is; which keys, or what was last said.
 
-use super::keys::{Action, Scope, TABLE};
+use super::keys::{Action, Binding, Scope, TABLE};
+use super::panes::mask;
 use super::state::{JournalState, Mark, State};
 use super::theme::Role;
-use crate::text::{SafeText, truncate_with, width};
+use crate::text::{truncate_with, width};
 use jiff::{SignedDuration, Timestamp};
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
@@ -103,7 +104,7 @@ fn pieces(state: &State) -> Vec<Piece> {
         out.push(right(state.label.to_string(), Role::Strong, 2));
     }
     if let Some(id) = s.identity.value() {
-        let account = if state.privacy { "account hidden".into() } else { shorten(&id.account) };
+        let account = if state.privacy { "account hidden".into() } else { mask::account(&id.account) };
         let who =
             [id.profile.as_str(), &account].iter().filter(|t| !t.is_empty()).copied().collect::<Vec<_>>();
         out.push(right(who.join(" "), Role::Text, 6));
@@ -139,14 +140,6 @@ fn elapsed(now: Timestamp, since: Timestamp) -> String {
     match s {
         0..=3599 => format!("+{}m{:02}s", s / 60, s % 60),
         _ => format!("+{}h{:02}m", s / 3600, s % 3600 / 60),
-    }
-}
-
-/// `1234...9012`: enough to tell accounts apart, too little to be read over a shoulder.
-fn shorten(account: &SafeText) -> String {
-    match account.len() {
-        12 if account.is_ascii() => format!("{}..{}", &account[..4], &account[8..]),
-        _ => account.to_string(),
     }
 }
 
@@ -197,26 +190,38 @@ fn say(state: &State, buf: &mut Buffer, area: Rect, text: &str, style: Style) {
     buf.set_string(area.x, area.y, text, style);
 }
 
-/// Keys that matter here, those of the focused pane first, as many as fit.
+/// Keys that matter here, those of the focused pane first, as many as fit. The
+/// key of the help is always among them.
 fn keys(state: &State, buf: &mut Buffer, area: Rect) {
-    let mut x = area.x + 1.min(area.width);
-    let mut show = |keys: &str, word: &str| {
-        let w = (width(keys) + 1 + width(word)) as u16;
-        if x + w > area.right() {
-            return;
-        }
-        buf.set_string(x, area.y, keys, state.theme.style(Role::Key));
-        buf.set_string(x + width(keys) as u16 + 1, area.y, word, state.theme.style(Role::Dim));
-        x += w + 3;
-    };
     let first = |a: Action| super::update::first_key(&state.keymap, a);
+    let mut items: Vec<(String, &str)> = Vec::new();
     if !state.steps.is_empty() {
-        show(&format!("{}-{}", first(Action::Step(0)), first(Action::Step(7))), "run step");
+        items.push((format!("{}-{}", first(Action::Step(0)), first(Action::Step(7))), "run step"));
     }
     let here = TABLE.iter().filter(|b| b.scope == Scope::In(state.focus));
-    let all = TABLE.iter().filter(|b| b.scope == Scope::Everywhere);
-    for b in here.chain(all).filter(|b| !b.word.is_empty() && !state.keymap.keys(b.action).is_empty()) {
-        show(&first(b.action), b.word);
+    let all = TABLE.iter().filter(|b| b.scope == Scope::Everywhere && b.action != Action::Help);
+    let shown = |b: &&Binding| !b.word.is_empty() && !state.keymap.keys(b.action).is_empty();
+    items.extend(here.chain(all).filter(shown).map(|b| (first(b.action), b.word)));
+    let help = (first(Action::Help), "help");
+    let wide = |(key, word): &(String, &str)| width(key) + 1 + width(word);
+
+    let mut room = (area.width as usize).saturating_sub(1 + wide(&help));
+    items.retain(|i| {
+        let fits = wide(i) + 3 <= room;
+        if fits {
+            room -= wide(i) + 3;
+        }
+        fits
+    });
+    items.push(help);
+    let mut x = area.x + 1.min(area.width);
+    for (key, word) in &items {
+        let key = truncate_with(key, area.right().saturating_sub(x) as usize, "");
+        buf.set_string(x, area.y, &key, state.theme.style(Role::Key));
+        x = (x + width(&key) as u16 + 1).min(area.right());
+        let word = truncate_with(word, area.right().saturating_sub(x) as usize, "");
+        buf.set_string(x, area.y, &word, state.theme.style(Role::Dim));
+        x = (x + width(&word) as u16 + 3).min(area.right());
     }
 }
 
@@ -253,8 +258,8 @@ mod tests {
         insta::assert_snapshot!(
             [200, 120, 80, 40, 12, 5].map(|w| format!("|{}|", head(&s, w))).join("\n"),
             @r"
-        | badgate  shop-alb  INC shop-2026-11-22  onset 01:41Z  +12m44s                                                                               prod 1234..9012  ap-northeast-1  creds 41m  REC  01:53:51Z |
-        | shop-alb  INC shop-2026-11-22  onset 01:41Z  +12m44s        prod 1234..9012  ap-northeast-1  creds 41m  REC  01:53:51Z |
+        | badgate  shop-alb  INC shop-2026-11-22  onset 01:41Z  +12m44s                                                                             prod 1234....9012  ap-northeast-1  creds 41m  REC  01:53:51Z |
+        | shop-alb  INC shop-2026-11-22  onset 01:41Z  +12m44s      prod 1234....9012  ap-northeast-1  creds 41m  REC  01:53:51Z |
         | shop-alb  onset 01:41Z  +12m44s                 ap-northeast-1  REC  01:53:51Z |
         | shop-alb                REC  01:53:51Z |
         |  01:53:51Z |

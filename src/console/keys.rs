@@ -192,6 +192,7 @@ pub enum Action {
     Help,
     Calls,
     Meter,
+    Redraw,
     Quit,
 }
 
@@ -329,6 +330,7 @@ pub const TABLE: &[Binding] = &[
         "",
         "show bytes written to the terminal, frames and memory of the logs",
     ),
+    bind(Action::Redraw, "redraw", &["ctrl-l"], "", "draw the whole screen anew"),
     bind(Action::Quit, "quit", &["q"], "", "leave; nothing is ever unsaved"),
 ];
 
@@ -501,9 +503,9 @@ mod tests {
 
     #[test]
     fn remapping() {
-        let map = remap(&[("zoom", &["x", "ctrl-l"])]).unwrap();
+        let map = remap(&[("zoom", &["x", "ctrl-n"])]).unwrap();
         assert_eq!(map.action(PaneId::Health, Key::char('x')), Some(Action::Zoom));
-        assert_eq!(map.action(PaneId::Health, Key::ctrl('l')), Some(Action::Zoom));
+        assert_eq!(map.action(PaneId::Health, Key::ctrl('n')), Some(Action::Zoom));
         assert_eq!(map.action(PaneId::Health, Key::char('z')), None);
         for (pairs, want) in [
             (vec![("zomo", &["x"][..])], "did you mean `zoom`"),

@@ -11,7 +11,7 @@ use super::theme::Theme;
 use crate::diagnosis::timeouts::Measured;
 use crate::procedure::{Procedure, StepResult};
 use crate::situation::Topic;
-use crate::situation::{Change, Situation};
+use crate::situation::{Change, Situation, TargetTrack};
 use crate::sources::{Call, Want};
 use crate::text::SafeText;
 use jiff::Timestamp;
@@ -433,9 +433,21 @@ impl State {
     /// Brings what is derived from the facts up to date. Called before a frame
     /// is drawn; while frozen it does nothing, so the picture stays whole.
     pub fn settle(&mut self) {
-        if self.frozen.is_none() {
-            self.derived.settle(&mut self.stale, &self.situation, &self.measured);
+        if self.frozen.is_none() && self.derived.settle(&mut self.stale, &self.situation, &self.measured) {
+            self.find_onset();
         }
+    }
+
+    /// When the trouble began: the step in the errors, else the first target
+    /// that was seen to fall ill. What was found once stays.
+    fn find_onset(&mut self) {
+        let fell_ill = || {
+            let ill =
+                |t: &&TargetTrack| t.since_exact && !t.gone && t.state.as_str().starts_with("unhealthy");
+            self.situation.groups.values().flat_map(|g| g.tracks.values()).filter(ill).map(|t| t.since).min()
+        };
+        let found = self.derived.onset.as_ref().map(|o| o.at).or_else(fell_ill);
+        self.incident.onset = found.or(self.incident.onset);
     }
 
     /// Log lines with this serial number and later are not shown.

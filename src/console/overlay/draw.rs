@@ -1,7 +1,7 @@
 //! Drawing what lies on top.
 
 use super::{Candidates, FilterBox, FuzzyList, Overlay, SINCE, commands, wrap_line};
-use crate::console::keys::{Action, Scope, TABLE, binding};
+use crate::console::keys::{Action, Scope, TABLE};
 use crate::console::panes;
 use crate::console::state::{PaneId, State};
 use crate::console::textbox::TextBox;
@@ -232,6 +232,7 @@ fn help(state: &State) -> Vec<Line<'static>> {
     ));
     for line in [
         "While writing a note: enter saves, ctrl-j breaks the line, esc keeps the draft.",
+        ": and a time such as 01:41 goes to that time in the log.",
         "While filtering: tab hides other rows or only shows matches, up brings back old patterns.",
     ] {
         out.push(Line::styled(line, style(Role::Dim)));
@@ -283,7 +284,8 @@ fn picker(
     let height = inner.height.saturating_sub(1) as usize;
     let body = Rect { y: inner.y + 1.min(inner.height), height: height as u16, ..inner };
     if rows.is_empty() {
-        let text = if list.input.is_blank() { none } else { "nothing fits" };
+        let text =
+            if list.input.is_blank() || list.input.text().contains(':') { none } else { "nothing fits" };
         put(state, buf, body, 0, &Line::styled(text.to_string(), state.theme.style(Role::Dim)));
     }
     let top = list.selected.saturating_sub(height.saturating_sub(1));
@@ -339,7 +341,8 @@ fn palette(state: &State, buf: &mut Buffer, screen: Rect, list: &FuzzyList) -> O
             ])
         })
         .collect();
-    picker(state, buf, screen, list, "Commands", "enter runs", &rows, "")
+    let none = "a time such as 01:41 goes to it in the log; anything else is the name of a command";
+    picker(state, buf, screen, list, "Commands", "enter runs", &rows, none)
 }
 
 fn targets(state: &State, buf: &mut Buffer, screen: Rect, list: &FuzzyList) -> Option<(u16, u16)> {
@@ -386,9 +389,8 @@ fn note(state: &State, buf: &mut Buffer, screen: Rect, text: &TextBox) -> Option
     // Near the bottom: what the note is about stays in sight.
     let y = screen.bottom().saturating_sub(height + 1).max(screen.y);
     let area = Rect::new(screen.x + (screen.width - w) / 2, y, w, height.min(screen.bottom() - y));
-    let key = |a| binding(a).map_or("", |b| b.keys[0]);
-    let foot = format!("enter saves   ctrl-j new line   esc keeps the draft for {}", key(Action::Annotate));
-    let inner = popup(state, buf, area, &format!("Note by {}", state.incident.author), &foot);
+    let foot = "enter saves   ctrl-j new line   esc keeps the draft";
+    let inner = popup(state, buf, area, &format!("Note by {}", state.incident.author), foot);
     let top = (crow + 1).saturating_sub(inner.height as usize);
     for (y, r) in rows.iter().skip(top).take(inner.height as usize).enumerate() {
         put(state, buf, inner, y, &Line::styled((*r).to_string(), state.theme.style(Role::Note)));

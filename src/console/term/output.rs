@@ -186,3 +186,58 @@ fn write_frames(tty: &Tty, shared: &Shared) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rustix::fd::OwnedFd;
+    use std::io::Read;
+
+    /// A terminal that takes nothing: a pipe whose other end is not read.
+    fn stalled() -> (Tty, std::io::PipeReader) {
+        let (reader, writer) = std::io::pipe().unwrap();
+        let nothing = OwnedFd::from(std::fs::File::open("/dev/null").unwrap());
+        (Tty::from_files(nothing, OwnedFd::from(writer)), reader)
+    }
+
+    fn until(what: &str, ready: impl Fn() -> bool) {
+        let end = Instant::now() + Duration::from_secs(60);
+        while !ready() {
+            assert!(Instant::now() < end, "{what} never came");
+            std::thread::sleep(Duration::from_millis(2));
+        }
+    }
+
+    #[test]
+    fn a_terminal_that_takes_nothing_stops_the_picture_and_nothing_else() {
+        let (tty, mut reader) = stalled();
+        let out = Output::start(tty, true).unwrap();
+        let frame = vec![b'x'; 1 << 20];
+        assert!(out.has_room());
+        out.frame(b"", frame.clone());
+        // More than a pipe holds: the thread hangs in the write, and we do not.
+        out.drain(Duration::from_millis(20));
+        assert!(!out.has_room());
+        let taking = std::thread::spawn(move || {
+            let mut all = Vec::new();
+            reader.read_to_end(&mut all).map(|_| all)
+        });
+        until("room", || out.has_room());
+        out.frame(b"aside", b"small".to_vec());
+        drop(out);
+        let all = taking.join().unwrap().unwrap();
+        assert_eq!(all, [SYNC_BEGIN, &frame, SYNC_END, b"aside", b"small"].concat());
+    }
+
+    #[test]
+    fn a_terminal_that_is_gone_is_told() {
+        let (tty, reader) = stalled();
+        drop(reader);
+        let out = Output::start(tty, false).unwrap();
+        out.frame(b"", b"hello".to_vec());
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        runtime.block_on(out.gone());
+        until("room", || out.has_room());
+        assert_eq!(out.meter().totals().0, 0);
+    }
+}

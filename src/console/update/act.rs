@@ -67,6 +67,10 @@ pub fn act(state: &mut State, action: Action, effects: &mut Vec<Effect>) {
         }
         Action::Since => state.overlay = Some(Overlay::Since { selected: 4 }),
         Action::LogGroups => {
+            if state.situation.log_groups.value().is_none() {
+                let id = state.fresh_id();
+                effects.push(Effect::Send(Command::Refresh { id, wants: vec![Want::LogGroups] }));
+            }
             let labels: Vec<String> = group_names(state).iter().map(ToString::to_string).collect();
             let chosen = followed(state).into_iter().collect();
             state.overlay = Some(Overlay::Groups { list: FuzzyList::new(&labels), chosen });
@@ -78,6 +82,7 @@ pub fn act(state: &mut State, action: Action, effects: &mut Vec<Effect>) {
             state.metered = if state.metered.is_some() { None } else { Some(Metered::default()) };
             effects.push(Effect::Meter(state.metered.is_some()));
         }
+        Action::Redraw => effects.push(Effect::Redraw),
         Action::Quit => quit(state, effects),
         Action::Open => open(state, effects),
         Action::Back => back(state),
@@ -118,6 +123,16 @@ fn pane(state: &mut State, action: Action) -> bool {
             true
         }
     }
+}
+
+/// Shows the log at a moment.
+pub fn go_to(state: &mut State, at: Timestamp) {
+    state.focus = PaneId::Logs;
+    let mut view = std::mem::take(&mut state.views.logs);
+    view.go_to_time(at, state);
+    state.views.logs = view;
+    let day = at.strftime("%Y-%m-%d %H:%M:%SZ");
+    state.say(Mark::Info, format!("the log at {day}"));
 }
 
 fn next_pane(from: PaneId, by: usize) -> PaneId {

@@ -1,10 +1,10 @@
 //! What sources say, and what they are told to look at.
 
-use super::{SLICE, steps, tell};
+use super::{SLICE, over, steps, tell};
 use crate::console::msg::Effect;
 use crate::console::overlay::{Candidates, FuzzyList, Overlay};
 use crate::console::state::{CALLS_KEPT, CHANGES_KEPT, Mark, PaneId, State};
-use crate::situation::{Fact, Observation};
+use crate::situation::{Fact, Observation, Topic};
 use crate::sources::{Command, Event, Want};
 use crate::text::SafeText;
 
@@ -17,6 +17,9 @@ pub fn event(state: &mut State, event: Event, effects: &mut Vec<Effect>) {
             }
             state.catch_up();
             state.dirty = true;
+            if list.iter().any(|o| o.topic == Topic::LogGroups) {
+                regroup(state);
+            }
             effects.push(Effect::Observed(list));
         }
         Event::Candidates { asked, list, more } => candidates(state, Candidates::new(asked, list, more)),
@@ -52,6 +55,14 @@ pub fn observe(state: &mut State, o: &Observation) {
     }
     if state.situation.target.value().is_some() {
         state.no_target = SafeText::default();
+    }
+}
+
+/// Log groups that came while a person is choosing among them.
+fn regroup(state: &mut State) {
+    let labels: Vec<String> = over::group_names(state).iter().map(ToString::to_string).collect();
+    if let Some(Overlay::Groups { list, .. }) = &mut state.overlay {
+        list.refresh(&labels);
     }
 }
 

@@ -8,6 +8,7 @@ use crate::console::overlay::{FilterBox, Overlay, SINCE, command_labels, command
 use crate::console::state::{Mark, State};
 use crate::sources::Command;
 use crate::text::SafeText;
+use jiff::{SignedDuration, Timestamp};
 use std::collections::BTreeSet;
 
 /// Patterns remembered.
@@ -36,7 +37,9 @@ pub fn key(state: &mut State, key: Key, effects: &mut Vec<Effect>) {
         }
         Overlay::Palette(mut list) => {
             if key.code == Code::Enter {
-                if let Some(b) = list.item().and_then(|i| commands().get(i).copied()) {
+                if let Some(at) = typed_time(list.input.text(), state.now) {
+                    act::go_to(state, at);
+                } else if let Some(b) = list.item().and_then(|i| commands().get(i).copied()) {
                     act::act(state, b.action, effects);
                 }
                 // What the command has opened stays open.
@@ -125,6 +128,19 @@ pub fn key(state: &mut State, key: Key, effects: &mut Vec<Effect>) {
     if state.overlay.is_none() && !back && state.situation.lb_arn().is_none() {
         act::reopen_picker(state);
     }
+}
+
+/// `14:02`, `14:02:30`, `goto 14:02`: the last such moment before now, in UTC.
+pub fn typed_time(text: &str, now: Timestamp) -> Option<Timestamp> {
+    let text = text.trim();
+    let text = text.strip_prefix("goto").map_or(text, str::trim_start);
+    if !text.contains(':') {
+        return None;
+    }
+    let time: jiff::civil::Time = text.trim_end_matches(['Z', 'z']).parse().ok()?;
+    let today = now.to_zoned(jiff::tz::TimeZone::UTC).date();
+    let at = today.to_datetime(time).to_zoned(jiff::tz::TimeZone::UTC).ok()?.timestamp();
+    if at <= now { Some(at) } else { at.checked_sub(SignedDuration::from_hours(24)).ok() }
 }
 
 /// Esc: back to how it was before.
@@ -232,7 +248,7 @@ fn since(state: &mut State, key: Key, selected: usize, effects: &mut Vec<Effect>
         Some(Action::Bottom) => SINCE.len() - 1,
         Some(Action::Open) => {
             let (minutes, words) = SINCE[selected];
-            let from = state.now.checked_sub(jiff::SignedDuration::from_mins(minutes)).unwrap_or(state.now);
+            let from = state.now.checked_sub(SignedDuration::from_mins(minutes)).unwrap_or(state.now);
             let groups = act::followed(state);
             if groups.is_empty() {
                 state.say(Mark::Warn, "no log group is followed yet");

@@ -5,7 +5,7 @@
 use super::act;
 use crate::console::msg::Effect;
 use crate::console::state::{
-    Asked, Entry, EntryKind, Finding, JournalState, Mark, Phase, Saved, State, StepRun,
+    Asked, Entry, EntryKind, Finding, JournalState, Mark, PaneId, Phase, Saved, State, StepRun,
 };
 use crate::procedure::{self, Context, Level, Note, Procedure, StepResult, StepState};
 use crate::sources::Command;
@@ -184,13 +184,15 @@ fn incident(state: &State, notes: &[Note]) -> Option<procedure::Incident> {
 }
 
 /// A note that begins with the id of a check in brackets is the output of that
-/// check's commands: what `a` begins with in the procedure pane.
+/// check's commands: what `a` begins with while such a check is selected.
 pub fn note_head(state: &State) -> String {
-    let row = state.view(crate::console::state::PaneId::Procedure).selected(state);
-    row.and_then(|r| {
-        let rest = r.text.strip_prefix('[')?;
-        let (id, _) = rest.split_once(']')?;
-        Some(format!("[{id}]\n"))
-    })
-    .unwrap_or_default()
+    let Some(row) = state.view(PaneId::Procedure).selected(state) else { return String::new() };
+    state
+        .steps
+        .iter()
+        .filter_map(|s| s.result.as_ref())
+        .flat_map(|r| r.checks.iter().map(move |c| (r.id, c)))
+        // Rows of the pane name the step and the check they belong to.
+        .find(|(step, c)| !c.manual.is_empty() && row.source.as_str() == format!("step {step} {}", c.title))
+        .map_or_else(String::new, |(_, c)| format!("[{}]\n", c.id))
 }

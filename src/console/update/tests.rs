@@ -443,6 +443,61 @@ fn notices_go_away_by_themselves() {
     assert_eq!(sim.notice(), "");
 }
 
+#[test]
+fn a_time_typed_into_the_palette_goes_there() {
+    let now: Timestamp = "2026-11-22T01:53:51Z".parse().unwrap();
+    let at = |text: &str| over::typed_time(text, now).map(|t| t.to_string());
+    assert_eq!(at("01:41").as_deref(), Some("2026-11-22T01:41:00Z"));
+    assert_eq!(at("goto 1:41"), None);
+    assert_eq!(at("goto 01:41:30Z").as_deref(), Some("2026-11-22T01:41:30Z"));
+    assert_eq!(at("23:59").as_deref(), Some("2026-11-21T23:59:00Z"), "the last one before now");
+    for text in ["", "zoom", "25:00", "1", "12"] {
+        assert_eq!(at(text), None, "{text}");
+    }
+    let mut sim = Sim::with_target();
+    sim.log(&["a", "b"]).keys(":01:41<enter>");
+    assert_eq!(sim.state.focus, PaneId::Logs);
+    assert!(sim.notice().contains("01:41:00Z"), "{}", sim.notice());
+}
+
+#[test]
+fn the_onset_is_when_a_target_was_seen_to_fall_ill() {
+    let mut sim = Sim::with_target();
+    sim.health(&[("i-1", "healthy", "")]);
+    sim.state.settle();
+    assert_eq!(sim.state.incident.onset, None);
+    sim.later(5).health(&[("i-1", "unhealthy", "Target.Timeout")]);
+    let fell = sim.state.now;
+    sim.state.settle();
+    assert_eq!(sim.state.incident.onset, Some(fell));
+    sim.later(60).health(&[("i-1", "healthy", "")]);
+    sim.state.settle();
+    assert_eq!(sim.state.incident.onset, Some(fell), "it stays when it is over");
+}
+
+/// Nothing happens but the clock: at most 60 bytes a second leave.
+#[test]
+fn an_idle_screen_says_the_time_and_no_more() {
+    use crate::console::term::Screen;
+    for size in [(200, 50), (120, 40), (80, 24)] {
+        let mut sim = Sim::with_target();
+        sim.health(&[("i-1", "healthy", ""), ("i-2", "unhealthy", "Target.Timeout")]);
+        sim.log(&["GET / 200", "ERROR connection refused"]).msg(Msg::Resize(size.0, size.1));
+        sim.state.incident.onset = Some(sim.state.now);
+        let mut screen = Screen::new(size);
+        sim.state.settle();
+        assert!(screen.frame(&sim.state).len() > 500);
+        assert_eq!(screen.frame(&sim.state), b"", "{size:?}");
+        let mut all = 0;
+        for _ in 0..300 {
+            sim.later(1);
+            sim.state.settle();
+            all += screen.frame(&sim.state).len();
+        }
+        assert!(all / 300 <= 60, "{size:?}: {} bytes a second", all / 300);
+    }
+}
+
 /// Whatever is typed on whatever screen, nothing panics and a frame can be drawn.
 mod any_keys {
     use super::*;
