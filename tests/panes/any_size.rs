@@ -2,53 +2,18 @@
 //! drawn outside of its rectangle, and what is selected is on screen.
 
 use crate::broken::{APP, broken, denied, empty, line, stale};
+use crate::support::{press, set_filter};
 use badgate::console::State;
 use badgate::console::caps::{Depth, GlyphSet};
 use badgate::console::filter::Filter;
 use badgate::console::keys::Action;
-use badgate::console::panes::{self, PaneView};
+use badgate::console::panes;
 use badgate::console::state::PaneId;
 use badgate::console::theme::ThemeName;
 use badgate::situation::log::{LogLine, LogRing};
 use proptest::prelude::*;
 use ratatui::buffer::{Buffer, Cell};
 use ratatui::layout::Rect;
-
-fn handle(state: &mut State, id: PaneId, action: Action) {
-    let area = state.layout().inner(id);
-    macro_rules! lend {
-        ($field:ident) => {{
-            let mut view = std::mem::take(&mut state.views.$field);
-            view.handle(action, area, state);
-            view.selected(state);
-            view.detail(state);
-            state.views.$field = view;
-        }};
-    }
-    match id {
-        PaneId::Health => lend!(health),
-        PaneId::Logs => lend!(logs),
-        PaneId::Paths => lend!(paths),
-        PaneId::Timeouts => lend!(timeouts),
-        PaneId::Diagnosis => lend!(diagnosis),
-        PaneId::Procedure => lend!(procedure),
-        PaneId::Timeline => lend!(timeline),
-        PaneId::Metrics => lend!(metrics),
-    }
-}
-
-fn filter(state: &mut State, id: PaneId, filter: Option<Filter>) {
-    match id {
-        PaneId::Health => state.views.health.set_filter(filter),
-        PaneId::Logs => state.views.logs.set_filter(filter),
-        PaneId::Paths => state.views.paths.set_filter(filter),
-        PaneId::Timeouts => state.views.timeouts.set_filter(filter),
-        PaneId::Diagnosis => state.views.diagnosis.set_filter(filter),
-        PaneId::Procedure => state.views.procedure.set_filter(filter),
-        PaneId::Timeline => state.views.timeline.set_filter(filter),
-        PaneId::Metrics => state.views.metrics.set_filter(filter),
-    }
-}
 
 const ACTIONS: [Action; 18] = [
     Action::Down,
@@ -112,7 +77,7 @@ fn draw(state: &State) -> Buffer {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { failure_persistence: None, cases: 96, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { failure_persistence: None, cases: 64, ..ProptestConfig::default() })]
 
     #[test]
     fn any_size_any_keys(
@@ -135,10 +100,14 @@ proptest! {
         draw(&state);
         for d in deeds {
             match d {
-                Deed::Press(id, action) => handle(&mut state, id, action),
+                Deed::Press(id, action) => {
+                    press(&mut state, id, action);
+                    state.view(id).selected(&state);
+                    state.view(id).detail(&state);
+                }
                 Deed::Filter(id, pattern, hides) => {
                     let parsed = Filter::parse(pattern, hides).unwrap();
-                    filter(&mut state, id, parsed);
+                    set_filter(&mut state, id, parsed);
                 }
                 Deed::Resize(w, h) => state.size = (w, h),
                 Deed::Lines(n) => {

@@ -2,6 +2,7 @@
 
 mod any_size;
 mod broken;
+mod lists;
 mod logs;
 mod screens;
 mod support;

@@ -2,8 +2,11 @@
 
 use badgate::console::State;
 use badgate::console::caps::{Caps, Depth, GlyphSet};
+use badgate::console::filter::Filter;
 use badgate::console::glyphs::Glyphs;
-use badgate::console::panes;
+use badgate::console::keys::Action;
+use badgate::console::panes::{self, PaneView, Reply};
+use badgate::console::state::PaneId;
 use badgate::console::theme::{Theme, ThemeName, Tint};
 use ratatui::Terminal;
 use ratatui::backend::TestBackend;
@@ -80,4 +83,42 @@ fn words(s: Style) -> String {
     let mods = s.add_modifier;
     let mods = if mods == Modifier::empty() { String::new() } else { format!(" {mods:?}") };
     format!("{} on {}{mods}", colour(s.fg), colour(s.bg))
+}
+
+/// Gives an action to a pane, as the console does.
+pub fn press(state: &mut State, id: PaneId, action: Action) -> Reply {
+    let area = state.layout().inner(id);
+    macro_rules! lend {
+        ($field:ident) => {{
+            let mut view = std::mem::take(&mut state.views.$field);
+            let reply = view.handle(action, area, state);
+            state.views.$field = view;
+            reply
+        }};
+    }
+    match id {
+        PaneId::Health => lend!(health),
+        PaneId::Logs => lend!(logs),
+        PaneId::Paths => lend!(paths),
+        PaneId::Timeouts => lend!(timeouts),
+        PaneId::Diagnosis => lend!(diagnosis),
+        PaneId::Procedure => lend!(procedure),
+        PaneId::Timeline => lend!(timeline),
+        PaneId::Metrics => lend!(metrics),
+    }
+}
+
+/// Sets or clears the filter of a pane.
+pub fn set_filter(state: &mut State, id: PaneId, filter: Option<Filter>) {
+    let v = &mut state.views;
+    match id {
+        PaneId::Health => v.health.set_filter(filter),
+        PaneId::Logs => v.logs.set_filter(filter),
+        PaneId::Paths => v.paths.set_filter(filter),
+        PaneId::Timeouts => v.timeouts.set_filter(filter),
+        PaneId::Diagnosis => v.diagnosis.set_filter(filter),
+        PaneId::Procedure => v.procedure.set_filter(filter),
+        PaneId::Timeline => v.timeline.set_filter(filter),
+        PaneId::Metrics => v.metrics.set_filter(filter),
+    }
 }

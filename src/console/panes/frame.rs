@@ -189,12 +189,9 @@ impl<'a> Fresh<'a> {
             return out;
         }
         if let Some(old) = age {
-            let (role, words) = if old >= limit {
-                (Role::Warn, Cow::Owned(format!("stale {}", say::age(old))))
-            } else {
-                (Role::Dim, say::age(old))
-            };
-            out.push(Seg::new(role, words).rank(8).whole());
+            // Beside a reason the age alone says enough.
+            let role = if old >= limit { Role::Warn } else { Role::Dim };
+            out.push(Seg::new(role, say::age(old)).rank(8).whole());
         }
         out
     }

@@ -262,9 +262,14 @@ fn leg_lines(ctx: &Ctx<'_>, l: &Leg, open: bool, width: u16) -> Vec<Spread<'stat
     // What is open needs no reason; all else says why, right below.
     if l.verdict != Verdict::Open {
         let why = l.why();
+        let body = match mark {
+            Mark::Bad => Role::Strong,
+            Mark::Warn => Role::Text,
+            _ => Role::Dim,
+        };
         let columns = usize::from(width).saturating_sub(2);
         for part in wrap(&why, columns, 3, ctx.glyphs.ellipsis) {
-            out.push(Spread::new(2, vec![Seg::new(if open { role } else { Role::Dim }, part)]));
+            out.push(Spread::new(2, vec![Seg::new(body, part)]));
         }
     }
     out
