@@ -148,7 +148,7 @@ fn what_is_not_there_is_one_line() {
         (gone("loadbalancer", "app/nope/50dc6c495c0c9188"), vec!["no load balancer nope", "123456789012"]),
         (gone("targetgroup", "nope/50dc6c495c0c9188"), vec!["no target group nope"]),
         (foreign.to_owned(), vec!["belongs to account 999999999999", "--profile"]),
-        ("shop-zzz-1.us-east-1.elb.amazonaws.com".to_owned(), vec!["DNS name shop-zzz-1", "nearest: shop-"]),
+        ("shop-ab-1.us-east-1.elb.amazonaws.com".to_owned(), vec!["DNS name shop-ab-1", "nearest: shop-"]),
         ("https://user:pw@shop.example.com".to_owned(), vec!["user name or password"]),
         ("my shop".to_owned(), vec!["neither"]),
         ("203.0.113.99".to_owned(), vec!["203.0.113.99", "no load balancer's"]),

@@ -92,7 +92,9 @@ fn a_profile_says_region_and_keys() {
 #[test]
 fn what_is_missing_is_one_clear_line() {
     let lab = Lab::start("shop");
-    let table: [(&[&str], &[(&str, &str)], &[&str]); 4] = [
+    /// Variables taken away, variables set, words of the line.
+    type Row<'a> = (&'a [&'a str], &'a [(&'a str, &'a str)], &'a [&'a str]);
+    let table: [Row<'_>; 4] = [
         (&["AWS_REGION"], &[("CHILD_TARGET", "shop-alb")], &["no region", "--region"]),
         (
             &["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"],

@@ -125,7 +125,8 @@ fn every_list_is_followed_to_its_last_page() {
         let mut once_read = Watcher::open(&whole, target, once());
         once_read.whole_picture();
         let lab = Lab::start(world);
-        lab.paging(1, ".*");
+        // All lists; metrics have hundreds of rows and pages of their own.
+        lab.paging(1, "(?!GetMetricData).*");
         let mut paged = Watcher::open(&lab, target, once());
         paged.whole_picture();
         assert_eq!(paged.gaps(), [].into(), "{world}");

@@ -1,7 +1,7 @@
 //! The clients of all services over one HTTP client and one credentials
 //! cache, and [`Aws::call`], the way every question is asked.
 
-use super::error;
+use super::error::{self, Tried};
 use super::guard::Guard;
 use super::limiter::Limiter;
 use super::operations::Operation;
@@ -168,7 +168,10 @@ impl Aws {
                     self.shared.limiter.answered(op.family);
                     return Ok(value);
                 }
-                Ok(Err(e)) => error::read(op, &e, took, Timestamp::now()),
+                Ok(Err(e)) => {
+                    let profile = self.shared.options.profile.as_deref();
+                    error::read(Tried { op, took, now: Timestamp::now(), profile }, &e)
+                }
                 Err(_) => {
                     let after_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
                     return Err(Reason::TimedOut { after_ms });

@@ -38,14 +38,20 @@ impl Failure {
     }
 }
 
-/// Reads one error. `took` is how long the call ran; `now` is used to tell a
-/// wrong clock from a wrong signature.
-pub(super) fn read<E>(
-    op: &Operation,
-    error: &SdkError<E, HttpResponse>,
-    took: Duration,
-    now: Timestamp,
-) -> Failure
+/// What is known about a call that failed, besides its error.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Tried<'a> {
+    pub op: &'a Operation,
+    /// How long the call ran.
+    pub took: Duration,
+    /// Tells a wrong clock from a wrong signature.
+    pub now: Timestamp,
+    /// Whose credentials were to be used, when somebody said.
+    pub profile: Option<&'a str>,
+}
+
+/// Reads one error.
+pub(super) fn read<E>(tried: Tried<'_>, error: &SdkError<E, HttpResponse>) -> Failure
 where
     E: ProvideErrorMetadata + Error + Send + Sync + 'static,
 {
@@ -56,8 +62,8 @@ where
         });
     }
     match error {
-        SdkError::TimeoutError(_) => Failure::of(timed_out(took)),
-        SdkError::ServiceError(context) => service(op, context.err(), context.raw(), now),
+        SdkError::TimeoutError(_) => Failure::of(timed_out(tried.took)),
+        SdkError::ServiceError(context) => service(tried, context.err(), context.raw()),
         SdkError::ResponseError(context) => {
             let detail = match find::<NotWhole>(error) {
                 Some(what) => what.to_string(),
@@ -70,11 +76,13 @@ where
         }
         other => {
             if let Some(credentials) = find::<CredentialsError>(other) {
-                return Failure::of(Reason::Credentials { detail: text(&no_credentials(credentials)) });
+                return Failure::of(Reason::Credentials {
+                    detail: text(&no_credentials(credentials, tried.profile)),
+                });
             }
             if let SdkError::DispatchFailure(f) = other {
                 if f.is_timeout() {
-                    return Failure::of(timed_out(took));
+                    return Failure::of(timed_out(tried.took));
                 }
                 if f.is_io() || f.is_other() {
                     return Failure::transient(Reason::Offline { detail: text(&root(other)) });
@@ -89,7 +97,15 @@ fn timed_out(took: Duration) -> Reason {
     Reason::TimedOut { after_ms: u64::try_from(took.as_millis()).unwrap_or(u64::MAX) }
 }
 
-fn service<E: ProvideErrorMetadata>(op: &Operation, e: &E, raw: &HttpResponse, now: Timestamp) -> Failure {
+fn service<E>(tried: Tried<'_>, e: &E, raw: &HttpResponse) -> Failure
+where
+    E: ProvideErrorMetadata + Error + 'static,
+{
+    let Tried { op, now, .. } = tried;
+    // The SDK has this name for an answer it cannot read, too.
+    if raw.status().is_success() {
+        return Failure::transient(Reason::Malformed { detail: text(&root(e)) });
+    }
     let code = e.code().unwrap_or_default();
     let message = e.message().unwrap_or_default();
     let status = raw.status().as_u16();
@@ -228,19 +244,28 @@ fn skewed(raw: &HttpResponse, now: Timestamp) -> Failure {
     Failure::transient(credentials(&detail))
 }
 
-fn no_credentials(e: &CredentialsError) -> String {
+fn no_credentials(e: &CredentialsError, profile: Option<&str>) -> String {
     let why = deepest(e);
-    match e {
-        CredentialsError::CredentialsNotLoaded(_) => {
+    match (e, profile) {
+        (CredentialsError::CredentialsNotLoaded(_), None) => {
             "none found: set AWS_PROFILE or --profile, or log in (aws sso login), then reload with R".into()
         }
-        CredentialsError::ProviderTimedOut(_) => "their source did not answer in time; reload with R".into(),
-        CredentialsError::InvalidConfiguration(_) => format!("configuration is not valid: {why}"),
+        // The SDK says what is wrong with a profile once, to whoever asks first.
+        (CredentialsError::CredentialsNotLoaded(_), Some(p)) => no_profile(p),
+        (_, Some(p)) if why.contains("initialization error") || why.contains("not defined") => no_profile(p),
+        (CredentialsError::ProviderTimedOut(_), _) => {
+            "their source did not answer in time; reload with R".into()
+        }
+        (CredentialsError::InvalidConfiguration(_), _) => format!("configuration is not valid: {why}"),
         _ if is_login(&why) => {
             "the login has expired: log in again (aws sso login), then reload with R".into()
         }
         _ => format!("could not be had: {why}"),
     }
+}
+
+fn no_profile(name: &str) -> String {
+    format!("profile {name} does not exist or holds none: check ~/.aws/config, log in, then reload with R")
 }
 
 fn is_login(why: &str) -> bool {
@@ -303,6 +328,10 @@ mod tests {
         "2026-11-22T02:00:00Z".parse().unwrap()
     }
 
+    fn tried(op: &'static Operation) -> Tried<'static> {
+        Tried { op, took: Duration::from_secs(8), now: now(), profile: None }
+    }
+
     fn answered(status: u16, code: &str, message: &str, headers: &[(&'static str, &'static str)]) -> Failure {
         let mut raw = HttpResponse::new(status.try_into().unwrap(), SdkBody::from("<html>\u{1b}[31m</html>"));
         for (k, v) in headers {
@@ -313,7 +342,7 @@ mod tests {
             meta = meta.code(code).message(message);
         }
         let error: Sdk = SdkError::service_error(DescribeTargetHealthError::generic(meta.build()), raw);
-        read(&DESCRIBE_TARGET_HEALTH, &error, Duration::from_secs(1), now())
+        read(tried(&DESCRIBE_TARGET_HEALTH), &error)
     }
 
     #[test]
@@ -396,8 +425,15 @@ mod tests {
     }
 
     #[test]
+    fn an_answer_that_cannot_be_read_is_no_error_of_the_service() {
+        let got = answered(200, "", "", &[]);
+        assert_eq!(got.reason.word(), "unreadable");
+        assert!(got.transient);
+    }
+
+    #[test]
     fn transport_trouble_is_told_apart() {
-        let read = |e: Sdk| read(&DESCRIBE_SUBNETS, &e, Duration::from_millis(8000), now());
+        let read = |e: Sdk| read(tried(&DESCRIBE_SUBNETS), &e);
         assert_eq!(read(SdkError::timeout_error("x")).reason, Reason::TimedOut { after_ms: 8000 });
         let timeout = SdkError::dispatch_failure(ConnectorError::timeout("connect".into()));
         assert_eq!(read(timeout).reason.word(), "timed out");
@@ -407,6 +443,12 @@ mod tests {
         let none = CredentialsError::not_loaded_no_source();
         let none = read(SdkError::dispatch_failure(ConnectorError::other(none.into(), None)));
         assert!(none.reason.phrase().contains("none found"), "{:?}", none.reason);
+        let prod = Tried { profile: Some("prod"), ..tried(&DESCRIBE_SUBNETS) };
+        let none: Sdk = SdkError::dispatch_failure(ConnectorError::other(
+            CredentialsError::not_loaded_no_source().into(),
+            None,
+        ));
+        assert!(super::read(prod, &none).reason.phrase().contains("profile prod does not exist"));
         let half = HttpResponse::new(200.try_into().unwrap(), SdkBody::from("<a>"));
         let half = read(SdkError::response_error("XML cut off", half));
         assert!(half.transient && half.reason.word() == "unreadable");

@@ -454,7 +454,7 @@ mod tests {
     fn group(name: &str, lbs: &[&str]) -> TargetGroup {
         TargetGroup {
             name: name.into(),
-            lb_arns: lbs.iter().map(|l| SafeText::new(l)).collect(),
+            lb_arns: lbs.iter().map(SafeText::new).collect(),
             ..TargetGroup::default()
         }
     }

@@ -22,6 +22,8 @@ const FEW: usize = 4;
 const DESCRIBED: usize = 10;
 /// Tasks that one `DescribeTasks` takes, and that are kept of a service.
 const TASKS: usize = 100;
+/// Tasks of a service in one state that are listed at most.
+const LISTED: usize = 500;
 
 /// A service by cluster and ARN.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -101,22 +103,10 @@ async fn services(aws: &Aws, cluster: &str) -> Result<Vec<ServiceId>, Reason> {
     }
 }
 
-/// One page of task ARNs, and whether it is all.
-async fn task_page(
-    aws: &Aws,
-    cluster: &str,
-    service: Option<&str>,
-    status: DesiredStatus,
-) -> Result<(Vec<String>, bool), Reason> {
+/// One page of a cluster's task ARNs, and whether it is all.
+async fn task_page(aws: &Aws, cluster: &str, status: DesiredStatus) -> Result<(Vec<String>, bool), Reason> {
     let out = aws
-        .call(&op::LIST_TASKS, |c| {
-            c.ecs
-                .list_tasks()
-                .cluster(cluster)
-                .set_service_name(service.map(String::from))
-                .desired_status(status.clone())
-                .send()
-        })
+        .call(&op::LIST_TASKS, |c| c.ecs.list_tasks().cluster(cluster).desired_status(status.clone()).send())
         .await?;
     let whole = out.next_token.is_none_or(|t| t.is_empty());
     Ok((listed(out.task_arns, "taskArns")?, whole))
@@ -124,8 +114,8 @@ async fn task_page(
 
 async fn some_tasks(aws: &Aws, cluster: &str) -> Option<TaskList> {
     let (running, stopped) = join(
-        task_page(aws, cluster, None, DesiredStatus::Running),
-        task_page(aws, cluster, None, DesiredStatus::Stopped),
+        task_page(aws, cluster, DesiredStatus::Running),
+        task_page(aws, cluster, DesiredStatus::Stopped),
     )
     .await;
     let ((mut arns, whole), (stopped, also)) = (running.ok()?, stopped.ok()?);
@@ -168,13 +158,38 @@ pub async fn describe_tasks(aws: &Aws, cluster: &str, arns: &[String]) -> Result
     Ok(try_join_all(parts).await?.into_iter().flatten().collect())
 }
 
+/// All tasks of a service in one state, up to a bound.
+async fn task_arns(aws: &Aws, service: &ServiceId, status: DesiredStatus) -> Result<Vec<String>, Reason> {
+    let (mut pages, mut all) = (Pages::default(), Vec::new());
+    loop {
+        let out = pages
+            .ask(aws, &op::LIST_TASKS, |c, token| {
+                c.ecs
+                    .list_tasks()
+                    .cluster(&service.cluster)
+                    .service_name(&service.arn)
+                    .desired_status(status.clone())
+                    .set_next_token(token)
+                    .send()
+            })
+            .await?;
+        all.extend(listed(out.task_arns, "taskArns")?);
+        if !pages.advance(out.next_token)? || all.len() >= LISTED {
+            return Ok(all);
+        }
+    }
+}
+
 /// Tasks of a service: the running and the lately stopped ones (ECS keeps
 /// those for about an hour), newest first.
 pub async fn tasks_of(aws: &Aws, service: &ServiceId) -> Result<Vec<Task>, Reason> {
-    let page = |status| task_page(aws, &service.cluster, Some(service.arn.as_str()), status);
-    let (running, stopped) = join(page(DesiredStatus::Running), page(DesiredStatus::Stopped)).await;
-    let (mut arns, stopped) = (running?.0, stopped?.0);
-    arns.extend(stopped);
+    let (running, stopped) = join(
+        task_arns(aws, service, DesiredStatus::Running),
+        task_arns(aws, service, DesiredStatus::Stopped),
+    )
+    .await;
+    let mut arns = running?;
+    arns.extend(stopped?);
     Ok(newest(describe_tasks(aws, &service.cluster, &arns).await?))
 }
 
