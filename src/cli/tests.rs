@@ -190,7 +190,10 @@ fn a_mistake_is_one_line_that_says_what_to_do() {
         ),
         (&["open", "ftp://x"], "badgate: TARGET 'ftp://x' has the scheme 'ftp'; http and https are known"),
         (&["note", "f"], "badgate: TEXT is missing; see 'badgate note --help'"),
-        (&["export", "f", "--format", "pdf"], "badgate: --format: unknown value 'pdf'; known: md, html, json, csv"),
+        (
+            &["export", "f", "--format", "pdf"],
+            "badgate: --format: unknown value 'pdf'; known: md, html, json, csv",
+        ),
         (&["export", "f", "--redact", "al"], "badgate: --redact: unknown value 'al'; did you mean 'all'?"),
         (&["open", "--incident", "a", "--incident", "b"], "badgate: --incident may be given only once"),
     ];
