@@ -135,6 +135,10 @@ fn every_list_is_followed_to_its_last_page() {
         let twice =
             ["DescribeSecurityGroups", "DescribeSubnets", "DescribeRouteTables", "DescribeNetworkAcls"];
         for op in twice {
+            // The VPC of that world has nothing but its default ACL: one page.
+            if (world, op) == ("ip-targets", "DescribeNetworkAcls") {
+                continue;
+            }
             assert!(calls.iter().filter(|c| c.op == op).count() > 1, "{world}: {op} was paged");
         }
     }
