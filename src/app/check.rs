@@ -3,9 +3,13 @@
 use super::recorder::record_of;
 use super::{Failure, config, lang, print, source};
 use crate::cli::Check;
+use crate::diagnosis::Judgement;
+use crate::diagnosis::catalogue::Catalogue;
+use crate::diagnosis::verdict::Standing;
 use crate::journal::{Durability, Kind, Mode, Options as JournalOptions, Record, Writer, author};
 use crate::procedure::{Context, Incident, Procedure};
 use crate::report::check::Report;
+use crate::report::verdicts::{self, JUDGE};
 use crate::situation::{Observation, Situation};
 use crate::sources::{Candidate, Command, Event, Link, Want};
 use crate::text::SafeText;
@@ -21,7 +25,9 @@ const NAMED: usize = 5;
 /// Runs the check; the exit code is the report's.
 pub fn run(args: &Check) -> Result<u8, Failure> {
     let config = config(args.observe.config.as_deref())?;
-    let procedure = Procedure::load(lang(args.observe.lang, &config)).map_err(Failure::failed)?;
+    let lang = lang(args.observe.lang, &config);
+    let procedure = Procedure::load(lang).map_err(Failure::failed)?;
+    let words = Catalogue::load(lang.tag()).map_err(Failure::failed)?;
     let options = args.observe.options(Some(&args.target), &config, false);
     let target = args.target.text().to_owned();
     let by = author(|name| std::env::var_os(name));
@@ -70,11 +76,17 @@ pub fn run(args: &Check) -> Result<u8, Failure> {
     });
     let context = Context { started, incident: incident.as_ref(), ..Context::bare(now, since) };
     let steps = procedure.run_all(&situation, &context);
-    let report = Report::new(target.as_str(), now, &situation, &steps, Vec::new());
+    let judged = Judgement::of(&situation, &[]);
+    let report = Report::new(target.as_str(), now, &situation, &steps, &judged, &words);
     if let Some(w) = writer {
         for step in &steps {
             let data = serde_json::to_value(step).unwrap_or_default();
             w.append(Record::new(step.finished, by.clone(), Kind::Step, data), Durability::Now, |_| {});
+        }
+        // What is named or ruled out; what nobody could look into is in the gaps.
+        for v in report.verdicts.iter().filter(|v| v.standing != Standing::Unchecked) {
+            let data = verdicts::record(v, None);
+            w.append(Record::new(now, JUDGE.into(), Kind::Verdict, data), Durability::Now, |_| {});
         }
         w.close(PATIENCE).map_err(|e| Failure::failed(format!("the incident file is not complete: {e}")))?;
     }

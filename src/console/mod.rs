@@ -37,7 +37,6 @@
 
 pub mod caps;
 pub mod chrome;
-pub mod derived;
 pub mod draw;
 pub mod filter;
 pub mod glyphs;

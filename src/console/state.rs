@@ -1,13 +1,13 @@
 //! Everything the screen depends on.
 
 use super::caps::Caps;
-use super::derived::{Derived, Stale};
 use super::glyphs::Glyphs;
 use super::keys::Keymap;
 use super::layout::{self, Layout};
 use super::overlay::{Candidates, Overlay};
 use super::panes;
 use super::theme::Theme;
+use crate::diagnosis::judgement::{Judgement, Stale};
 use crate::diagnosis::timeouts::Measured;
 use crate::procedure::{Procedure, StepResult};
 use crate::situation::Topic;
@@ -219,7 +219,7 @@ pub struct State {
     /// Everything observed, live. Panes read [`State::shown`].
     pub situation: Situation,
     /// What the diagnosis says of it; held still while frozen.
-    pub derived: Derived,
+    pub derived: Judgement,
     /// What of `derived` is out of date.
     pub stale: Stale,
     /// Values that people or probes learned and no API tells.
@@ -307,7 +307,7 @@ impl State {
     pub fn new(now: Timestamp, incident: Incident, caps: Caps, keymap: Keymap) -> State {
         State {
             situation: Situation::new(),
-            derived: Derived::default(),
+            derived: Judgement::default(),
             stale: Stale::ALL,
             measured: Vec::new(),
             now,

@@ -6,6 +6,7 @@ mod case;
 pub mod catalogue;
 pub mod causes;
 pub mod hops;
+pub mod judgement;
 pub mod path;
 pub mod series;
 pub mod signs;
@@ -14,3 +15,4 @@ pub mod verdict;
 
 pub use case::Inputs;
 pub use causes::{diagnose, examine};
+pub use judgement::Judgement;

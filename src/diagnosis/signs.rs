@@ -77,6 +77,7 @@ struct Hits {
 pub struct Signs {
     next_seq: u64,
     lines: u64,
+    hit: u64,
     hits: Vec<Hits>,
 }
 
@@ -98,12 +99,13 @@ impl Signs {
     /// Reads all lines of a ring.
     pub fn of(logs: &LogRing) -> Signs {
         let mut s = Signs::default();
-        s.read(logs);
+        s.read(logs, usize::MAX);
         s
     }
 
-    /// Reads the lines that came since the last time.
-    pub fn read(&mut self, logs: &LogRing) {
+    /// Reads at most `lines` of what came since the last time; true when there
+    /// is more.
+    pub fn read(&mut self, logs: &LogRing, lines: usize) -> bool {
         self.hits.resize_with(table().list.len(), Hits::default);
         let range = logs.range();
         if range.end < self.next_seq {
@@ -112,10 +114,12 @@ impl Signs {
             self.hits.resize_with(table().list.len(), Hits::default);
         }
         let from = self.next_seq.max(range.start);
-        for seq in from..range.end {
+        let to = range.end.min(from.saturating_add(u64::try_from(lines).unwrap_or(u64::MAX)));
+        for seq in from..to {
             let Some(held) = logs.get(seq) else { continue };
             self.lines += 1;
             let Some(hits) = kind(&held.line.text).and_then(|k| self.hits.get_mut(k)) else { continue };
+            self.hit += 1;
             if hits.at.len() >= KEPT {
                 hits.at.pop_front();
             }
@@ -124,7 +128,13 @@ impl Signs {
                 hits.newest = Some((held.line.at, held.line.text.clone(), held.line.group.clone()));
             }
         }
-        self.next_seq = range.end;
+        self.next_seq = to;
+        to < range.end
+    }
+
+    /// Lines of a known kind among those read so far.
+    pub fn hits(&self) -> u64 {
+        self.hit
     }
 
     /// Lines read so far.
@@ -194,12 +204,12 @@ mod tests {
         let mut ring = LogRing::new(3, 1 << 20);
         push(&mut ring, "01:40:00", "kernel: Out of memory: Killed process 1 (a)");
         let mut s = Signs::of(&ring);
-        s.read(&ring);
+        assert!(!s.read(&ring, 100));
         assert_eq!(s.lines(), 1);
         for t in ["01:41:00", "01:42:00", "01:43:00"] {
             push(&mut ring, t, "No space left on device");
         }
-        s.read(&ring);
+        assert!(!s.read(&ring, 100));
         let all = s.since("2026-11-22T00:00:00Z".parse().unwrap());
         let told: Vec<(&str, usize)> = all.iter().map(|x| (x.pattern.id.as_str(), x.count)).collect();
         assert_eq!(told, [("disk-full", 3), ("kernel-oom", 1)], "a line that left the ring stays counted");

@@ -54,6 +54,23 @@ pub enum Hop {
     Dependency,
 }
 
+impl Hop {
+    /// A word for a screen, as in JSON.
+    pub fn word(self) -> &'static str {
+        match self {
+            Hop::Client => "client",
+            Hop::Dns => "dns",
+            Hop::Tls => "tls",
+            Hop::Alb => "alb",
+            Hop::Network => "network",
+            Hop::Target => "target",
+            Hop::Lambda => "lambda",
+            Hop::Deploy => "deploy",
+            Hop::Dependency => "dependency",
+        }
+    }
+}
+
 /// Which way evidence speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]

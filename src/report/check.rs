@@ -1,8 +1,11 @@
 //! What `badgate check` says: the document other programs read
 //! (`badgate.check/1`), the same for people at 80 columns, and the exit code.
 
+use super::verdicts::{self, RiskLine, VerdictLine};
+use crate::diagnosis::Judgement;
+use crate::diagnosis::catalogue::Catalogue;
 use crate::diagnosis::hops::{self, Hop, Status};
-use crate::diagnosis::path;
+use crate::diagnosis::verdict::Standing;
 use crate::procedure::{CheckResult, Level, StepResult, StepState};
 use crate::situation::{Reason, Situation, Topic};
 use crate::text::{SafeText, width};
@@ -24,7 +27,9 @@ pub struct Report {
     pub situation: Picture,
     pub steps: Vec<StepLine>,
     /// Best first.
-    pub verdicts: Vec<Verdict>,
+    pub verdicts: Vec<VerdictLine>,
+    /// What could cause a 502 and shows no trace now.
+    pub risks: Vec<RiskLine>,
     /// Everything that decides whether a cause can be told was observed.
     #[serde(skip)]
     enough: bool,
@@ -72,67 +77,30 @@ pub struct StepLine {
     pub checks: Vec<CheckResult>,
 }
 
-/// How sure a cause is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Standing {
-    Confirmed,
-    Likely,
-    Possible,
-    RuledOut,
-    Unchecked,
-}
-
-/// A cause and how it stands.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Verdict {
-    /// Id of the cause catalogue.
-    pub cause: SafeText,
-    pub standing: Standing,
-    pub hop: SafeText,
-    pub evidence: Vec<Evidence>,
-    /// What to do next, most useful first.
-    pub next: Vec<SafeText>,
-}
-
-/// An observation read for or against a cause.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Evidence {
-    pub polarity: Polarity,
-    pub what: SafeText,
-    pub value: SafeText,
-    pub source: SafeText,
-    pub at: Timestamp,
-}
-
-/// Which way evidence speaks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Polarity {
-    For,
-    Against,
-}
-
 impl Report {
-    /// The document on a situation. `verdicts` must come best first.
+    /// The document on a situation and what was judged of it.
     pub fn new(
         target: impl Into<SafeText>,
         at: Timestamp,
         s: &Situation,
         steps: &[StepResult],
-        verdicts: Vec<Verdict>,
+        judged: &Judgement,
+        words: &Catalogue,
     ) -> Report {
-        let legs = path::legs(s);
-        let strip = hops::strip(s, &legs);
+        let (verdicts, risks) = verdicts::lines(judged, words);
         Report {
             schema: SCHEMA,
             target: target.into(),
             at,
-            trouble: strip.iter().any(is_trouble),
+            trouble: judged.diagnosis.trouble || useless(s),
             enough: essentials(s).is_empty(),
-            situation: Picture { hops: strip.into_iter().map(HopLine::from).collect(), unknown: unknown(s) },
+            situation: Picture {
+                hops: judged.hops.iter().cloned().map(HopLine::from).collect(),
+                unknown: unknown(s),
+            },
             steps: steps.iter().map(StepLine::from).collect(),
             verdicts,
+            risks,
         }
     }
 
@@ -148,8 +116,8 @@ impl Report {
     ///   cause is better than possible.
     /// - 1: a cause is confirmed or likely.
     /// - 3: no cause is confirmed or likely, and that says nothing, because too
-    ///   little was observed, or because something is plainly wrong and no
-    ///   verdict was reached about it.
+    ///   little was observed, or because requests or targets plainly fail and
+    ///   no cause is even possible.
     ///
     /// 2 is for usage and comes before there is a report.
     pub fn exit_code(&self) -> u8 {
@@ -158,23 +126,22 @@ impl Report {
     }
 }
 
-/// A target that is starting or draining is no trouble; one that fails is, and
-/// so is every other hop that is not well.
-fn is_trouble(h: &Hop) -> bool {
-    match h.status {
-        Status::Bad => true,
-        Status::Warn => !matches!(h.kind, hops::HopKind::TargetGroup | hops::HopKind::Target),
-        Status::Ok | Status::Unknown => false,
-    }
+/// True when the load balancer cannot serve anybody, whatever the counts say.
+fn useless(s: &Situation) -> bool {
+    s.lb().is_some_and(|l| {
+        l.lb.value().is_some_and(|lb| lb.state.as_str() == "failed")
+            || l.listeners.value().is_some_and(Vec::is_empty)
+    })
 }
 
 /// See [`Report::exit_code`]. `best` is the strongest standing of any cause,
-/// `None` when no cause was judged.
+/// `None` when no cause was judged; `trouble`: requests or targets fail.
 pub fn exit_code(best: Option<Standing>, enough: bool, trouble: bool) -> u8 {
     match best {
         Some(Standing::Confirmed | Standing::Likely) => 1,
         _ if !enough => 3,
-        None | Some(Standing::Unchecked) if trouble => 3,
+        Some(Standing::Possible) => 0,
+        _ if trouble => 3,
         _ => 0,
     }
 }
@@ -285,36 +252,8 @@ impl Report {
                 check(&mut out, c, &mut said);
             }
         }
-        out.push_str("\nVerdicts\n");
-        if self.verdicts.is_empty() {
-            out.push_str("  none\n");
-        }
-        for v in &self.verdicts {
-            wrap(
-                &mut out,
-                &format!("  {:<10}", standing(v.standing)),
-                12,
-                &format!("{} ({})", v.cause, v.hop),
-            );
-            for e in &v.evidence {
-                let polarity = if e.polarity == Polarity::For { "for" } else { "against" };
-                wrap(&mut out, &format!("    {polarity:<8}"), 12, &format!("{}: {}", e.what, e.value));
-            }
-            for n in &v.next {
-                wrap(&mut out, "    next    ", 12, n);
-            }
-        }
+        verdicts::text(&mut out, &self.verdicts, &self.risks);
         out
-    }
-}
-
-fn standing(s: Standing) -> &'static str {
-    match s {
-        Standing::Confirmed => "confirmed",
-        Standing::Likely => "likely",
-        Standing::Possible => "possible",
-        Standing::RuledOut => "ruled out",
-        Standing::Unchecked => "unchecked",
     }
 }
 
@@ -352,7 +291,7 @@ fn check(out: &mut String, c: &CheckResult, said: &mut Vec<SafeText>) {
 /// Writes `head` and then the text, broken at blanks where there are any and
 /// between characters where there are none (Japanese), each further line
 /// indented by `indent`.
-fn wrap(out: &mut String, head: &str, indent: usize, text: &str) {
+pub(super) fn wrap(out: &mut String, head: &str, indent: usize, text: &str) {
     use unicode_segmentation::UnicodeSegmentation;
     let mut line = head.to_owned();
     let mut used = width(head);
@@ -433,6 +372,7 @@ mod tests {
             (Some(Possible), false, true, 3),
             (Some(RuledOut), true, false, 0),
             (Some(RuledOut), false, false, 3),
+            (Some(RuledOut), true, true, 3),
             (Some(Unchecked), true, true, 3),
             (Some(Unchecked), true, false, 0),
             (None, true, false, 0),

@@ -3,5 +3,6 @@
 pub mod check;
 pub mod export;
 pub mod redact;
+pub mod verdicts;
 
 pub use export::{Format, Options, export, postmortem};

@@ -11,10 +11,8 @@ mod network;
 mod target;
 
 use super::case::{Case, Inputs};
-use super::signs::Signs;
-use super::timeouts::{self, Measured};
+use super::timeouts::Measured;
 use super::verdict::{Diagnosis, Hop, Next, Standing, Verdict};
-use super::{path, series};
 use crate::situation::Situation;
 use ballot::{Ballot, Closed};
 
@@ -137,11 +135,7 @@ pub fn rule_of(id: &str) -> Option<&'static Rule> {
 
 /// Judges a situation with everything that can be computed from it.
 pub fn examine(s: &Situation, measured: &[Measured]) -> Diagnosis {
-    let legs = path::legs(s);
-    let chain = timeouts::chain(s, measured);
-    let onset = series::onset(s);
-    let signs = Signs::of(&s.logs);
-    diagnose(s, &Inputs { legs: &legs, chain: &chain, onset: onset.as_ref(), signs: &signs })
+    super::Judgement::of(s, measured).diagnosis
 }
 
 /// Judges a situation. Empty while no load balancer is in view.

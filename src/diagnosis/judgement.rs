@@ -1,19 +1,23 @@
-//! What the diagnosis says of the situation, kept until the facts behind it
-//! change. Panes draw from here: a frame evaluates nothing.
+//! Everything the diagnosis says of a situation, in one piece. The console
+//! keeps one and brings up to date what new facts touch; `check` makes one.
+//! Both get the same from the same facts.
 
-use crate::diagnosis::hops::{self, Hop};
-use crate::diagnosis::path::{self, Leg};
-use crate::diagnosis::series::{self, Onset, Summary};
-use crate::diagnosis::timeouts::{self, Chain, Measured};
-use crate::situation::{Change, Observation, Situation};
-use crate::sources::Want;
+use super::case::Inputs;
+use super::causes;
+use super::hops::{self, Hop};
+use super::path::{self, Leg};
+use super::series::{self, Onset, Summary};
+use super::signs::Signs;
+use super::timeouts::{self, Chain, Measured};
+use super::verdict::Diagnosis;
+use crate::situation::{Change, Fact, Observation, Situation, Want};
 
-/// Minutes a sparkline looks back.
+/// Minutes the summary of the metrics looks back.
 pub const MINUTES: usize = 60;
 
-/// Everything derived.
+/// What follows from a situation.
 #[derive(Clone, Debug, Default)]
-pub struct Derived {
+pub struct Judgement {
     /// The path strip.
     pub hops: Vec<Hop>,
     /// Network legs, in the order of the security paths pane.
@@ -22,6 +26,10 @@ pub struct Derived {
     /// `None` while no load balancer is in view.
     pub metrics: Option<Summary>,
     pub onset: Option<Onset>,
+    /// Known error lines in the log, as far as it was read.
+    pub signs: Signs,
+    /// Causes, best first, and risks.
+    pub diagnosis: Diagnosis,
 }
 
 /// What is out of date.
@@ -31,16 +39,21 @@ pub struct Stale {
     pub timeouts: bool,
     pub metrics: bool,
     pub strip: bool,
+    /// The causes; they follow from everything else.
+    pub causes: bool,
 }
 
 impl Stale {
     /// Everything.
-    pub const ALL: Stale = Stale { network: true, timeouts: true, metrics: true, strip: true };
+    pub const ALL: Stale = Stale { network: true, timeouts: true, metrics: true, strip: true, causes: true };
 
     /// Takes in what an observation touches. `changes` are what the fold said of
-    /// it; `first` is true for the first answer to its topic.
+    /// it; `first` is true for the first answer to its topic. Log lines touch
+    /// nothing here: [`Judgement::read_logs`] tells when they say something.
     pub fn touch(&mut self, o: &Observation, changes: &[Change], first: bool) {
-        match Want::of(&o.topic) {
+        let want = Want::of(&o.topic);
+        self.causes |= !matches!(o.fact, Fact::LogLines(_));
+        match want {
             None => *self = Stale::ALL,
             Some(Want::Logs | Want::LogGroups) => {}
             Some(Want::Health) => {
@@ -67,7 +80,23 @@ impl Stale {
     }
 }
 
-impl Derived {
+impl Judgement {
+    /// Judges a situation from nothing.
+    pub fn of(s: &Situation, measured: &[Measured]) -> Judgement {
+        let mut j = Judgement::default();
+        while j.read_logs(s, usize::MAX).more {}
+        j.settle(&mut Stale::ALL.clone(), s, measured);
+        j
+    }
+
+    /// Reads at most `lines` of what came into the log since the last time.
+    pub fn read_logs(&mut self, s: &Situation, lines: usize) -> ReadOn {
+        let before = (self.signs.hits(), self.signs.lines() > 0);
+        let more = self.signs.read(&s.logs, lines);
+        // That there is a log at all is news too.
+        ReadOn { more, news: (self.signs.hits(), self.signs.lines() > 0) != before }
+    }
+
     /// Brings what is stale up to date; true when anything was.
     pub fn settle(&mut self, stale: &mut Stale, s: &Situation, measured: &[Measured]) -> bool {
         let any = *stale != Stale::default();
@@ -84,7 +113,25 @@ impl Derived {
         if stale.network || stale.strip || stale.metrics {
             self.hops = hops::strip(s, &self.legs);
         }
+        if stale.causes || stale.timeouts {
+            let given = Inputs {
+                legs: &self.legs,
+                chain: &self.timeouts,
+                onset: self.onset.as_ref(),
+                signs: &self.signs,
+            };
+            self.diagnosis = causes::diagnose(s, &given);
+        }
         *stale = Stale::default();
         any
     }
+}
+
+/// How a read of the log went.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ReadOn {
+    /// There is more to read.
+    pub more: bool,
+    /// A known error line was among what was read.
+    pub news: bool,
 }
