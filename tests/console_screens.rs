@@ -7,6 +7,7 @@ use badgate::console::keys::{Key, Keymap};
 use badgate::console::msg::{JournalNews, Msg};
 use badgate::console::state::{Incident, JournalState, State};
 use badgate::console::{draw, update};
+use badgate::diagnosis::catalogue::Catalogue;
 use badgate::procedure::{Lang, Procedure};
 use badgate::situation::log::{GroupOrigin, LogGroup, LogLine};
 use badgate::situation::{Fact, Identity, Observation, Topic};
@@ -29,6 +30,7 @@ fn blank(glyphs: GlyphSet) -> State {
     let caps = Caps { glyphs, ..Caps::default() };
     let mut state = State::new(world::now(), incident, caps, Keymap::default());
     state.set_procedure(Arc::new(Procedure::load(Lang::En).unwrap()));
+    state.words = Catalogue::load("en").ok().map(Arc::new);
     state.journal = JournalState::Recording;
     state.begin();
     state

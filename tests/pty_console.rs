@@ -14,6 +14,7 @@ use badgate::console::record::{Journal, Recorder};
 use badgate::console::run::{self, ConsoleConfig, How};
 use badgate::console::state::Incident;
 use badgate::console::theme::Theme;
+use badgate::diagnosis::catalogue::Catalogue;
 use badgate::journal::{self, Kind, Mode};
 use badgate::procedure::{Lang, Procedure};
 use badgate::situation::log::LogLine;
@@ -60,6 +61,7 @@ fn child() {
         label: SafeText::default(),
         keymap: Keymap::default(),
         procedure: Arc::new(Procedure::load(Lang::En).unwrap()),
+        words: Arc::new(Catalogue::load("en").unwrap()),
         following: Vec::new(),
         exporter: None,
         log: Some(dir.join("badgate.log")),

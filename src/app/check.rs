@@ -83,9 +83,8 @@ pub fn run(args: &Check) -> Result<u8, Failure> {
             let data = serde_json::to_value(step).unwrap_or_default();
             w.append(Record::new(step.finished, by.clone(), Kind::Step, data), Durability::Now, |_| {});
         }
-        // What is named or ruled out; what nobody could look into is in the gaps.
-        for v in report.verdicts.iter().filter(|v| v.standing != Standing::Unchecked) {
-            let data = verdicts::record(v, None);
+        for v in judged.diagnosis.verdicts.iter().filter(|v| v.standing <= Standing::Possible) {
+            let data = verdicts::record(v, None, Some(&words));
             w.append(Record::new(now, JUDGE.into(), Kind::Verdict, data), Durability::Now, |_| {});
         }
         w.close(PATIENCE).map_err(|e| Failure::failed(format!("the incident file is not complete: {e}")))?;

@@ -9,6 +9,7 @@ use crate::console::keys::Keymap;
 use crate::console::run::{ConsoleConfig, Ended, How, RunError, block_on, run as console};
 use crate::console::state::Incident;
 use crate::console::theme::{Theme, ThemeName, Tint};
+use crate::diagnosis::catalogue::Catalogue;
 use crate::journal::{Mode, SUFFIX, author, free_path, stem};
 use crate::procedure::Procedure;
 use crate::text::SafeText;
@@ -22,7 +23,9 @@ use std::time::Instant;
 pub fn run(args: &Open, started: Instant) -> Result<u8, Failure> {
     let config = config(args.observe.config.as_deref())?;
     let keymap = Keymap::new(&config.remap()).map_err(|errors| Failure::usage(errors.join("; ")))?;
-    let procedure = Procedure::load(lang(args.observe.lang, &config)).map_err(Failure::failed)?;
+    let lang = lang(args.observe.lang, &config);
+    let procedure = Procedure::load(lang).map_err(Failure::failed)?;
+    let words = Catalogue::load(lang.tag()).map_err(Failure::failed)?;
     let options = args.observe.options(args.target.as_ref(), &config, true);
     let following = options.log_groups.iter().map(SafeText::from).collect();
     let target = args.target.as_ref().map(Target::text).unwrap_or_default().to_owned();
@@ -52,6 +55,7 @@ pub fn run(args: &Open, started: Instant) -> Result<u8, Failure> {
         label: SafeText::capped(&style.label, 16),
         keymap,
         procedure: Arc::new(procedure),
+        words: Arc::new(words),
         following,
         exporter: Some(super::export::beside(&path, config.redact)),
         log: path.parent().map(|dir| dir.join("badgate.log")),

@@ -176,6 +176,7 @@ pub enum Action {
     Export,
     Copy,
     // Asking.
+    Next,
     Refresh,
     ReloadCredentials,
     // Logs.
@@ -277,6 +278,7 @@ pub const TABLE: &[Binding] = &[
         "freeze",
         "hold the picture still; what comes in meanwhile is kept and counted",
     ),
+    bind(Action::Next, "next", &["x"], "", "do what the diagnosis names as next"),
     bind(Action::Refresh, "refresh", &["r"], "", "ask everything anew"),
     bind(
         Action::ReloadCredentials,
@@ -503,12 +505,12 @@ mod tests {
 
     #[test]
     fn remapping() {
-        let map = remap(&[("zoom", &["x", "ctrl-n"])]).unwrap();
-        assert_eq!(map.action(PaneId::Health, Key::char('x')), Some(Action::Zoom));
+        let map = remap(&[("zoom", &["X", "ctrl-n"])]).unwrap();
+        assert_eq!(map.action(PaneId::Health, Key::char('X')), Some(Action::Zoom));
         assert_eq!(map.action(PaneId::Health, Key::ctrl('n')), Some(Action::Zoom));
         assert_eq!(map.action(PaneId::Health, Key::char('z')), None);
         for (pairs, want) in [
-            (vec![("zomo", &["x"][..])], "did you mean `zoom`"),
+            (vec![("zomo", &["X"][..])], "did you mean `zoom`"),
             (vec![("zoom", &["q"])], "bound to both"),
             (vec![("zoom", &["ctrl-b"])], "does not arrive"),
             (vec![("zoom", &["entre"])], "did you mean `enter`"),

@@ -47,6 +47,7 @@ pub mod overlay;
 pub mod panes;
 pub mod record;
 pub mod run;
+pub mod standings;
 pub mod state;
 pub mod term;
 pub mod textbox;

@@ -13,6 +13,7 @@ use super::term::parse::Typed;
 use super::term::{Screen, Tty, clipboard};
 use super::theme::Theme;
 use super::update;
+use crate::diagnosis::catalogue::Catalogue;
 use crate::procedure::Procedure;
 use crate::sources::{self, Command, Event};
 use crate::text::SafeText;
@@ -60,6 +61,8 @@ pub struct ConsoleConfig {
     pub label: SafeText,
     pub keymap: Keymap,
     pub procedure: Arc<Procedure>,
+    /// The causes in the same language.
+    pub words: Arc<Catalogue>,
     /// Log groups named by the person, in force from the start.
     pub following: Vec<SafeText>,
     /// What `e` does; `None`: there is no incident file to export.
@@ -155,6 +158,7 @@ fn first_state(config: &ConsoleConfig, recorded: bool, size: Option<(u16, u16)>)
     state.label = config.label.clone();
     state.following.clone_from(&config.following);
     state.set_procedure(Arc::clone(&config.procedure));
+    state.words = Some(Arc::clone(&config.words));
     state.begin();
     // A terminal that says 0x0 does not know; it is drawn for anyway.
     state.size = size.filter(|s| s.0 > 0 && s.1 > 0).unwrap_or((80, 24));

@@ -6,7 +6,9 @@ use super::keys::Keymap;
 use super::layout::{self, Layout};
 use super::overlay::{Candidates, Overlay};
 use super::panes;
+use super::standings::Standings;
 use super::theme::Theme;
+use crate::diagnosis::catalogue::Catalogue;
 use crate::diagnosis::judgement::{Judgement, Stale};
 use crate::diagnosis::timeouts::Measured;
 use crate::procedure::{Procedure, StepResult};
@@ -14,7 +16,7 @@ use crate::situation::Topic;
 use crate::situation::{Change, Situation, TargetTrack};
 use crate::sources::{Call, Want};
 use crate::text::SafeText;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use std::collections::{BTreeMap, VecDeque};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -210,6 +212,9 @@ pub struct Notice {
 /// Calls kept for the call log.
 pub const CALLS_KEPT: usize = 1000;
 
+/// Causes are judged anew at most this often.
+const JUDGE_EVERY: SignedDuration = SignedDuration::from_millis(250);
+
 /// Changes kept for the procedure.
 pub const CHANGES_KEPT: usize = 10_000;
 
@@ -241,6 +246,12 @@ pub struct State {
     pub views: Views,
     pub overlay: Option<Overlay>,
     pub notice: Option<Notice>,
+    /// The causes in words; without them they are shown by id.
+    pub words: Option<Arc<Catalogue>>,
+    /// How each cause stood when last told.
+    pub(super) standings: Standings,
+    /// When the causes were judged last.
+    pub(super) judged_at: Option<Timestamp>,
     /// Words and checks of the steps; `None` where no step can be run.
     pub procedure: Option<Arc<Procedure>>,
     /// Steps 0 to 9 by key.
@@ -324,6 +335,9 @@ impl State {
             views: Views::default(),
             overlay: None,
             notice: None,
+            words: None,
+            standings: Standings::default(),
+            judged_at: None,
             procedure: None,
             steps: Vec::new(),
             timeline: Vec::new(),
@@ -433,9 +447,27 @@ impl State {
     /// Brings what is derived from the facts up to date. Called before a frame
     /// is drawn; while frozen it does nothing, so the picture stays whole.
     pub fn settle(&mut self) {
-        if self.frozen.is_none() && self.derived.settle(&mut self.stale, &self.situation, &self.measured) {
+        if self.frozen.is_some() {
+            return;
+        }
+        if self.derived.settle(&mut self.stale, &self.situation, &self.measured) {
             self.find_onset();
         }
+        self.judge();
+    }
+
+    /// Judges the causes, at most every [`JUDGE_EVERY`]: an error storm or a
+    /// wave of answers makes one verdict, not a hundred. What is put off is
+    /// done with the next frame after that; the clock alone makes one a second.
+    fn judge(&mut self) {
+        let early = self
+            .judged_at
+            .is_some_and(|t| (SignedDuration::ZERO..JUDGE_EVERY).contains(&self.now.duration_since(t)));
+        if early || !self.derived.judge(&mut self.stale, &self.situation) {
+            return;
+        }
+        self.judged_at = Some(self.now);
+        self.standings.take(&self.derived.diagnosis.verdicts, self.now);
     }
 
     /// When the trouble began: the step in the errors, else the first target

@@ -85,7 +85,9 @@ impl Judgement {
     pub fn of(s: &Situation, measured: &[Measured]) -> Judgement {
         let mut j = Judgement::default();
         while j.read_logs(s, usize::MAX).more {}
-        j.settle(&mut Stale::ALL.clone(), s, measured);
+        let mut stale = Stale::ALL;
+        j.settle(&mut stale, s, measured);
+        j.judge(&mut stale, s);
         j
     }
 
@@ -97,9 +99,15 @@ impl Judgement {
         ReadOn { more, news: (self.signs.hits(), self.signs.lines() > 0) != before }
     }
 
-    /// Brings what is stale up to date; true when anything was.
+    /// Forgets the signs read: the log is read anew from another moment.
+    pub fn forget_logs(&mut self) {
+        self.signs = Signs::default();
+    }
+
+    /// Brings everything but the causes up to date with what is stale; true
+    /// when anything was.
     pub fn settle(&mut self, stale: &mut Stale, s: &Situation, measured: &[Measured]) -> bool {
-        let any = *stale != Stale::default();
+        let any = stale.network || stale.timeouts || stale.metrics || stale.strip;
         if stale.network {
             self.legs = path::legs(s);
         }
@@ -113,17 +121,24 @@ impl Judgement {
         if stale.network || stale.strip || stale.metrics {
             self.hops = hops::strip(s, &self.legs);
         }
-        if stale.causes || stale.timeouts {
-            let given = Inputs {
-                legs: &self.legs,
-                chain: &self.timeouts,
-                onset: self.onset.as_ref(),
-                signs: &self.signs,
-            };
-            self.diagnosis = causes::diagnose(s, &given);
-        }
-        *stale = Stale::default();
+        *stale = Stale { causes: stale.causes || any, ..Stale::default() };
         any
+    }
+
+    /// Judges the causes, if that is due; true when it was. Everything else
+    /// must be settled.
+    pub fn judge(&mut self, stale: &mut Stale, s: &Situation) -> bool {
+        if !std::mem::take(&mut stale.causes) {
+            return false;
+        }
+        let given = Inputs {
+            legs: &self.legs,
+            chain: &self.timeouts,
+            onset: self.onset.as_ref(),
+            signs: &self.signs,
+        };
+        self.diagnosis = causes::diagnose(s, &given);
+        true
     }
 }
 

@@ -89,22 +89,32 @@ fn title(words: &Catalogue, cause: &str) -> SafeText {
 
 /// A change of standing as a record of the incident file holds it: the verdict
 /// as it is now, `was` (`null` when it is new) and a line for the timeline.
-pub fn record(v: &VerdictLine, was: Option<Standing>) -> serde_json::Value {
-    let mut data = serde_json::to_value(v).unwrap_or_default();
+pub fn record(v: &Verdict, was: Option<Standing>, words: Option<&Catalogue>) -> serde_json::Value {
+    let mut data = words.map_or_else(
+        || serde_json::to_value(v).unwrap_or_default(),
+        |w| serde_json::to_value(VerdictLine::new(v, w)).unwrap_or_default(),
+    );
     if let Some(members) = data.as_object_mut() {
+        let text = headline(v.cause, Some(v.standing), was, &v.evidence);
         members.insert("was".into(), serde_json::to_value(was).unwrap_or_default());
-        members.insert("text".into(), headline(v.cause, v.standing, was, &v.evidence).to_string().into());
+        members.insert("text".into(), text.to_string().into());
     }
     data
 }
 
-/// `likely alb-target-connection-refused (was possible): Target.FailedHealthChecks ...`
-pub fn headline(cause: &str, standing: Standing, was: Option<Standing>, evidence: &[Evidence]) -> SafeText {
+/// `likely alb-target-connection-refused (was possible): target health of web: ...`.
+/// Without a standing nothing speaks for or against the cause any more.
+pub fn headline(
+    cause: &str,
+    standing: Option<Standing>,
+    was: Option<Standing>,
+    evidence: &[Evidence],
+) -> SafeText {
     let was = was.map_or(String::new(), |w| format!(" (was {})", w.word()));
-    let side = if standing == Standing::RuledOut { Polarity::Against } else { Polarity::For };
+    let side = if standing == Some(Standing::RuledOut) { Polarity::Against } else { Polarity::For };
     let first = evidence.iter().find(|e| e.polarity == side);
     let said = first.map_or(String::new(), |e| format!(": {}: {}", e.what, e.value));
-    format!("{} {cause}{was}{said}", standing.word()).into()
+    format!("{} {cause}{was}{said}", standing.map_or("no longer judged:", Standing::word)).into()
 }
 
 /// Pieces of evidence shown for a verdict that is not the first.

@@ -41,6 +41,7 @@ pub fn empty() -> State {
     };
     let mut state = State::new(now(), incident, Caps::default(), Keymap::default());
     state.steps = steps();
+    state.words = badgate::diagnosis::catalogue::Catalogue::load("en").ok().map(std::sync::Arc::new);
     state
 }
 

@@ -363,6 +363,7 @@ fn tabs_show_where_the_trouble_is() {
     let tabs = shown.lines().nth(2).unwrap();
     assert_eq!(
         tabs.trim(),
-        "Health !  Logs  Paths x  Timeouts x  Diagnosis  Procedure x  Timeline  Metrics x".replace("  ", " ")
+        "Health !  Logs  Paths x  Timeouts x  Diagnosis x  Procedure x  Timeline  Metrics x"
+            .replace("  ", " ")
     );
 }

@@ -29,7 +29,12 @@ pub fn draw(state: &State, frame: &mut Frame<'_>) -> Option<(u16, u16)> {
         }
         Overlay::Detail { detail, scroll } => {
             let area = popup_area(screen, 110, screen.height.saturating_sub(2).max(screen.height * 2 / 3));
-            lines(state, buf, area, &detail.title, "j k move   y copy   esc back", &detail.lines, *scroll);
+            let foot = match detail.jumps.len() {
+                0 => "j k move   y copy   esc back".to_owned(),
+                1 => "1 goes there   j k move   y copy   esc back".to_owned(),
+                n => format!("1-{n} go there   j k move   y copy   esc back"),
+            };
+            lines(state, buf, area, &detail.title, &foot, &detail.lines, *scroll);
             None
         }
         Overlay::Palette(list) => palette(state, buf, screen, list),

@@ -49,7 +49,7 @@ impl Builder {
     }
 
     pub fn done(self) -> Detail {
-        Detail { title: self.title, lines: self.lines }
+        Detail { title: self.title, lines: self.lines, jumps: Vec::new() }
     }
 }
 
@@ -68,5 +68,5 @@ pub fn masked(state: &State, detail: Detail) -> Detail {
             line
         })
         .collect();
-    Detail { title: SafeText::new(mask::mask(&detail.title)), lines }
+    Detail { title: SafeText::new(mask::mask(&detail.title)), lines, jumps: detail.jumps }
 }

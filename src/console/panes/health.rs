@@ -561,6 +561,11 @@ impl PaneView for HealthView {
         self.list.selected(&list).and_then(|i| list.detail(i)).map(|d| detail::masked(state, d))
     }
 
+    fn seek(&mut self, what: &str, area: Rect, state: &State) {
+        let list = Targets::new(state.shown(), &self.list, state.shown_now());
+        self.list.seek(what, &Ctx::of(state), &list, area);
+    }
+
     fn set_filter(&mut self, filter: Option<Filter>) {
         self.list.filter = filter;
     }

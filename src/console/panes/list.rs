@@ -270,6 +270,28 @@ impl ListView {
         Reply::Handled
     }
 
+    /// Selects the item whose text has most of the words of `what` in it, long
+    /// words (ids, names of metrics) before short ones.
+    pub fn seek(&mut self, what: &str, ctx: &Ctx<'_>, list: &dyn Listing, area: Rect) {
+        let words: Vec<&str> = what
+            .split(|c: char| c.is_whitespace() || ",;()".contains(c))
+            .map(|w| w.trim_matches([':', '.']))
+            .filter(|w| w.len() >= 3)
+            .collect();
+        let order = self.order(list);
+        let score = |i: usize| {
+            let text = list.text(i);
+            words.iter().filter(|w| text.contains(**w)).map(|w| w.len() * w.len()).sum::<usize>()
+        };
+        // The first of equals: rows stand worst first.
+        let best = order.iter().enumerate().map(|(at, i)| (score(*i), std::cmp::Reverse(at))).max();
+        if let Some((hit, std::cmp::Reverse(at))) = best
+            && hit > 0
+        {
+            self.select(ctx, list, &order, at, area);
+        }
+    }
+
     /// True once a person has moved in the list.
     pub fn touched(&self) -> bool {
         self.selected.is_some()

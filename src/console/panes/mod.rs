@@ -20,7 +20,7 @@ mod timeline;
 mod timeouts;
 pub(crate) mod wrap;
 
-pub use diagnosis::DiagnosisView;
+pub use diagnosis::{DiagnosisView, next};
 pub use health::HealthView;
 pub use logs::LogsView;
 pub use metrics::MetricsView;
@@ -93,6 +93,18 @@ pub struct Row {
 pub struct Detail {
     pub title: SafeText,
     pub lines: Vec<Line<'static>>,
+    /// Rows elsewhere that `1` to `9` lead to.
+    pub jumps: Vec<Jump>,
+}
+
+/// A row of another pane.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Jump {
+    pub pane: PaneId,
+    /// When it was true.
+    pub at: Timestamp,
+    /// What is said there; the row with most of these words is meant.
+    pub text: SafeText,
 }
 
 /// The view state of a pane and what can be done with it.
@@ -106,6 +118,10 @@ pub trait PaneView {
 
     /// The selected row in full, for Enter.
     fn detail(&self, state: &State) -> Option<Detail>;
+
+    /// Selects the row that says most of `what`; stays where it is when none
+    /// says any of it.
+    fn seek(&mut self, _what: &str, _area: Rect, _state: &State) {}
 
     /// A filter was set or taken away.
     fn set_filter(&mut self, filter: Option<Filter>);

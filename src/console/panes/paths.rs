@@ -347,6 +347,11 @@ impl PaneView for PathsView {
         self.list.selected(&legs).and_then(|i| legs.detail(i)).map(|d| detail::masked(state, d))
     }
 
+    fn seek(&mut self, what: &str, area: Rect, state: &State) {
+        let list = self.legs(state);
+        self.list.seek(what, &Ctx::of(state), &list, area);
+    }
+
     fn set_filter(&mut self, filter: Option<Filter>) {
         self.list.filter = filter;
     }

@@ -36,8 +36,12 @@ fn trouble(state: &State, id: PaneId) -> Option<Mark> {
         PaneId::Timeouts => worst(&mut d.timeouts.rules.iter().map(|r| super::timeouts::mark_of(r.standing))),
         PaneId::Metrics => d.onset.as_ref().filter(|o| o.until.is_none()).map(|_| Mark::Bad),
         PaneId::Procedure => worst(&mut state.steps.iter().map(|s| super::procedure::standing(s).0)),
-        // The diagnosis has its line below; logs and timeline are to be read.
-        PaneId::Diagnosis | PaneId::Logs | PaneId::Timeline => None,
+        PaneId::Diagnosis => {
+            let named = d.diagnosis.verdicts.iter().filter(|v| v.standing.names_it());
+            worst(&mut named.map(|v| super::diagnosis::mark_of(v.standing)))
+        }
+        // These are to be read.
+        PaneId::Logs | PaneId::Timeline => None,
     }
 }
 

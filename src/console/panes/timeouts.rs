@@ -433,6 +433,11 @@ impl PaneView for TimeoutsView {
         self.list.selected(&timers).and_then(|i| timers.detail(i)).map(|d| detail::masked(state, d))
     }
 
+    fn seek(&mut self, what: &str, area: Rect, state: &State) {
+        let list = self.timers(state);
+        self.list.seek(what, &Ctx::of(state), &list, area);
+    }
+
     fn set_filter(&mut self, filter: Option<Filter>) {
         self.list.filter = filter;
     }

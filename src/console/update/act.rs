@@ -5,7 +5,7 @@ use super::steps;
 use crate::console::keys::Action;
 use crate::console::msg::{Draft, Durability, Effect};
 use crate::console::overlay::{FilterBox, FuzzyList, Overlay, command_labels};
-use crate::console::panes::{self, Reply};
+use crate::console::panes::{self, Jump, Reply};
 use crate::console::state::{
     Asked, Entry, EntryKind, Frozen, JournalState, Mark, Metered, PaneId, Saved, State,
 };
@@ -61,6 +61,7 @@ pub fn act(state: &mut State, action: Action, effects: &mut Vec<Effect>) {
             state.say(Mark::Info, "asking everything anew");
             effects.push(Effect::Send(Command::Refresh { id, wants: Want::ALL.to_vec() }));
         }
+        Action::Next => next(state, effects),
         Action::ReloadCredentials => {
             state.say(Mark::Info, "reading the credentials anew");
             effects.push(Effect::Send(Command::ReloadCredentials));
@@ -122,6 +123,35 @@ fn pane(state: &mut State, action: Action) -> bool {
             state.say(Mark::Info, text);
             true
         }
+    }
+}
+
+/// Shows a row of another pane.
+pub fn jump(state: &mut State, to: &Jump) {
+    state.focus = to.pane;
+    if to.pane == PaneId::Logs {
+        return go_to(state, to.at);
+    }
+    let area = state.layout().inner(to.pane);
+    state.with_view(to.pane, |v, s| v.seek(&to.text, area, s));
+}
+
+/// What the diagnosis names as next: a check is a step of the procedure that
+/// looks there, a mitigation stands in the emergency list, a missing answer is
+/// asked for once more.
+fn next(state: &mut State, effects: &mut Vec<Effect>) {
+    let found = panes::next(state, &state.views.diagnosis);
+    let Some((title, _, step)) = found else {
+        state.say(Mark::Info, "no cause is named yet, so there is no next");
+        return;
+    };
+    match step {
+        Some(step) => {
+            state.focus = PaneId::Procedure;
+            steps::start(state, step, effects);
+            state.say(Mark::Info, format!("step {step} for: {title}"));
+        }
+        None => act(state, Action::Refresh, effects),
     }
 }
 

@@ -5,6 +5,7 @@ mod act;
 mod observe;
 mod over;
 mod recall;
+mod standing;
 mod steps;
 mod tell;
 
@@ -91,22 +92,25 @@ impl State {
 /// What is to be written down before the program ends, however it ends: a note
 /// that was being written is kept as it stands.
 pub fn parting(state: &mut State) -> Vec<Effect> {
+    let mut effects = Vec::new();
+    standing::tell_all(state, &mut effects);
     let text = match &state.overlay {
         Some(Overlay::Note(input)) => input.safe(),
         _ => SafeText::multiline(&state.draft),
     };
     if text.trim().is_empty() {
-        return Vec::new();
+        return effects;
     }
     state.draft.clear();
-    vec![Effect::Journal(Draft {
+    effects.push(Effect::Journal(Draft {
         id: 0,
         at: state.now,
         by: None,
         kind: "note",
         data: json!({"text": text, "draft": true}),
         durability: Durability::Now,
-    })]
+    }));
+    effects
 }
 
 fn now(state: &mut State, t: jiff::Timestamp, effects: &mut Vec<Effect>) {
@@ -117,6 +121,7 @@ fn now(state: &mut State, t: jiff::Timestamp, effects: &mut Vec<Effect>) {
         state.dirty = true;
     }
     steps::overdue(state, effects);
+    standing::tell(state, effects);
 }
 
 fn journal(state: &mut State, news: JournalNews) {

@@ -127,7 +127,10 @@ impl State {
         let mut view = std::mem::take(&mut self.views.logs);
         let more = view.catch_up(&self.situation.logs, SLICE);
         self.views.logs = view;
-        self.more_to_do = more;
-        more
+        // Signs are read while the picture is frozen too: lines leave the ring.
+        let read = self.derived.read_logs(&self.situation, SLICE);
+        self.stale.causes |= read.news;
+        self.more_to_do = more || read.more;
+        self.more_to_do
     }
 }

@@ -5,7 +5,7 @@ use crate::console::filter::Filter;
 use crate::console::keys::{Action, Code, Key, Keymap};
 use crate::console::msg::Effect;
 use crate::console::overlay::{FilterBox, Overlay, SINCE, command_labels, commands, max_scroll, note_cols};
-use crate::console::state::{Mark, State};
+use crate::console::state::{Mark, PaneId, State};
 use crate::sources::Command;
 use crate::text::SafeText;
 use jiff::{SignedDuration, Timestamp};
@@ -27,7 +27,17 @@ pub fn key(state: &mut State, key: Key, effects: &mut Vec<Effect>) {
         Overlay::Help { scroll } => scrolled(state, key, scroll, |scroll| Overlay::Help { scroll }),
         Overlay::Calls { scroll } => scrolled(state, key, scroll, |scroll| Overlay::Calls { scroll }),
         Overlay::Detail { detail, scroll } => {
-            if state.keymap.action(state.focus, key) == Some(Action::Copy) {
+            let digit = key.types().and_then(|c| c.to_digit(10)).and_then(|d| usize::try_from(d).ok());
+            let jump = digit.and_then(|d| detail.jumps.get(d.checked_sub(1)?));
+            if let Some(jump) = jump {
+                act::jump(state, jump);
+                None
+            } else if state.keymap.action(state.focus, key) == Some(Action::Next)
+                && state.focus == PaneId::Diagnosis
+            {
+                act::act(state, Action::Next, effects);
+                None
+            } else if state.keymap.action(state.focus, key) == Some(Action::Copy) {
                 let lines: Vec<String> = detail.lines.iter().map(ToString::to_string).collect();
                 effects.push(Effect::Copy(SafeText::multiline(lines.join("\n"))));
                 Some(Overlay::Detail { detail, scroll })
@@ -256,6 +266,7 @@ fn since(state: &mut State, key: Key, selected: usize, effects: &mut Vec<Effect>
             }
             // Lines would come twice or out of order; they are read anew.
             state.situation.logs.clear();
+            state.derived.forget_logs();
             if let Some(f) = &mut state.frozen {
                 f.log_end = state.situation.logs.range().end;
             }

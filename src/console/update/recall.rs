@@ -39,7 +39,10 @@ fn entry(state: &mut State, at: Timestamp, by: &SafeText, kind: &str, data: &Val
             let text = word("text");
             (EntryKind::Mark, if source.is_empty() { text } else { format!("{source}: {text}").into() })
         }
-        "verdict" => (EntryKind::Verdict, first_of(data, &["text", "cause"])),
+        "verdict" => {
+            super::standing::recall(state, at, data);
+            (EntryKind::Verdict, first_of(data, &["text", "cause"]))
+        }
         "action" => (EntryKind::Action, first_of(data, &["text", "what", "name"])),
         "gap" => {
             let what = word("what");

@@ -51,7 +51,7 @@ pub(super) fn write(head: &Head, i: &Incident) -> String {
         .verdicts
         .iter()
         .filter(|v| matches!(v.standing.as_str(), "confirmed" | "likely"))
-        .map(|v| format!("{} ({})", v.cause, v.standing))
+        .map(|v| format!("{} ({}{})", v.cause, v.standing, v.became()))
         .collect();
     facts.push(("cause".to_owned(), or_none(causes.join(", "))));
     table(&mut w, &facts);
@@ -75,7 +75,13 @@ pub(super) fn write(head: &Head, i: &Incident) -> String {
 
     section(&mut w, "Evidence");
     let verdicts = i.verdicts.iter().map(|v| {
-        let mut text = format!("{} <code>{}</code> {}", esc(&v.standing), esc(&v.cause), esc(&v.hop));
+        let mut text = format!(
+            "{}{} <code>{}</code> {}",
+            esc(&v.standing),
+            esc(&v.became()),
+            esc(&v.cause),
+            esc(&v.hop)
+        );
         text.push_str("<ul>");
         for (polarity, what) in &v.evidence {
             text.push_str(&format!("<li>{}: <code>{}</code></li>", esc(polarity), esc(what)));

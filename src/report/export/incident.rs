@@ -32,6 +32,17 @@ pub(super) struct Verdict {
     /// `for` or `against`, and the sentence.
     pub evidence: Vec<(SafeText, SafeText)>,
     pub next: Vec<SafeText>,
+    /// How it stood last, when that was less sure, and since when.
+    pub later: Option<(SafeText, Timestamp)>,
+}
+
+impl Verdict {
+    /// `, ruled out since 01:59:00Z` when it stands otherwise by now.
+    pub fn became(&self) -> String {
+        let Some((standing, at)) = &self.later else { return String::new() };
+        let word = if standing.is_empty() { "not judged" } else { standing.as_str() };
+        format!(", {word} since {}", at.strftime("%H:%M:%SZ"))
+    }
 }
 
 /// The last run of a step of the procedure.
@@ -234,8 +245,11 @@ fn phases(records: &[Record], onset: Option<(Timestamp, SafeText)>) -> Vec<Phase
         .collect()
 }
 
+/// Each cause as it stood at its surest: a cause that was mended stands no
+/// longer when the incident ends, and is the cause all the same. What became of
+/// it is told beside.
 fn verdicts(records: &[Record]) -> Vec<Verdict> {
-    let mut last: BTreeMap<SafeText, Verdict> = BTreeMap::new();
+    let mut best: BTreeMap<SafeText, Verdict> = BTreeMap::new();
     for r in records.iter().filter(|r| r.kind == Kind::Verdict) {
         // One verdict a record, or a list of them.
         let many = r.data.get("verdicts").and_then(Value::as_array);
@@ -261,20 +275,30 @@ fn verdicts(records: &[Record]) -> Vec<Verdict> {
                 at: r.at,
                 evidence: evidence.collect(),
                 next: list(d, "next"),
+                later: None,
             };
-            last.insert(cause, verdict);
+            match best.get_mut(&cause) {
+                Some(before) if rank(before) < rank(&verdict) => {
+                    before.later = Some((verdict.standing, verdict.at));
+                }
+                _ => _ = best.insert(cause, verdict),
+            }
         }
     }
-    let rank = |v: &Verdict| match v.standing.as_str() {
+    let mut all: Vec<Verdict> = best.into_values().collect();
+    all.sort_by_key(rank);
+    all
+}
+
+/// The surest first.
+fn rank(v: &Verdict) -> u8 {
+    match v.standing.as_str() {
         "confirmed" => 0,
         "likely" => 1,
         "possible" => 2,
         "unchecked" => 3,
         _ => 4,
-    };
-    let mut all: Vec<Verdict> = last.into_values().collect();
-    all.sort_by_key(rank);
-    all
+    }
 }
 
 fn steps(records: &[Record]) -> Vec<Step> {

@@ -21,7 +21,8 @@ pub(super) fn write(head: &Head, i: &Incident, records: &[Record]) -> Result<Str
         .map(|v| {
             let evidence: Vec<Value> =
                 v.evidence.iter().map(|(p, what)| json!({"polarity": p, "what": what})).collect();
-            json!({"cause": v.cause, "standing": v.standing, "hop": v.hop, "at": stamp(v.at), "evidence": evidence, "next": v.next})
+            json!({"cause": v.cause, "standing": v.standing, "hop": v.hop, "at": stamp(v.at), "evidence": evidence, "next": v.next,
+                "later": v.later.as_ref().map(|(standing, at)| json!({"standing": standing, "at": stamp(*at)}))})
         })
         .collect();
     let steps: Vec<Value> = i

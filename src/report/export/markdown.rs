@@ -106,7 +106,7 @@ fn summary(w: &mut Out, i: &Incident) {
         .verdicts
         .iter()
         .filter(|v| matches!(v.standing.as_str(), "confirmed" | "likely"))
-        .map(|v| format!("{} ({})", code(&v.cause), v.standing))
+        .map(|v| format!("{} ({}{})", code(&v.cause), v.standing, v.became()))
         .collect();
     w.line(&format!(
         "- cause: {}",
@@ -123,7 +123,7 @@ fn evidence(w: &mut Out, i: &Incident) {
         let hop = if v.hop.is_empty() { String::new() } else { format!(" at {}", code(&v.hop)) };
         let standing =
             if v.standing.is_empty() { "standing not recorded".to_owned() } else { code(&v.standing) };
-        w.line(&format!("- {standing}: {}{hop} ({})", code(&v.cause), words::time(v.at)));
+        w.line(&format!("- {standing}: {}{hop} ({}{})", code(&v.cause), words::time(v.at), v.became()));
         for (polarity, what) in &v.evidence {
             let polarity = if polarity.is_empty() { "evidence".to_owned() } else { code(polarity) };
             w.line(&format!("  - {polarity}: {}", code(what)));

@@ -418,3 +418,33 @@ fn formats_have_names() {
     }
     assert!("pdf".parse::<Format>().unwrap_err().contains("known: md, html, json, csv"));
 }
+
+#[test]
+fn the_cause_stays_the_cause_after_it_was_mended() {
+    let verdict = |clock: &str, standing: &str, was: &str| {
+        rec(
+            clock,
+            "badgate",
+            Kind::Verdict,
+            json!({"cause": "nacl-forward-denied", "standing": standing, "hop": "network", "was": was,
+                "text": format!("{standing} nacl-forward-denied (was {was})"),
+                "evidence": [{"polarity": "for", "what": "path shop to web", "value": "rule 90 denies tcp/8080",
+                    "source": "ec2:DescribeNetworkAcls", "at": "2026-11-22T01:40:00Z"}],
+                "next": ["Insert an allow with a lower number."]}),
+        )
+    };
+    let mut records = incident();
+    records.retain(|r| r.kind != Kind::Verdict);
+    records.push(verdict("01:44:00", "likely", ""));
+    records.push(verdict("01:45:00", "confirmed", "likely"));
+    records.push(verdict("01:59:00", "ruled_out", "confirmed"));
+    let all = |format| export(&records, &options(Level::Default), format).unwrap();
+    let text = all(Format::Markdown);
+    assert!(text.contains("cause: `nacl-forward-denied` (confirmed, ruled out since 01:59:00Z)"), "{text}");
+    assert!(text.contains("rule 90 denies tcp/8080"), "{text}");
+    assert!(!text.contains("nacl-forward-denied confirmed: confirmed"), "{text}");
+    let v: Value = serde_json::from_str(&all(Format::Json)).unwrap();
+    assert_eq!(v["incident"]["verdicts"][0]["standing"], "confirmed");
+    assert_eq!(v["incident"]["verdicts"][0]["later"]["standing"], "ruled out");
+    assert!(all(Format::Html).contains("ruled out since 01:59:00Z"));
+}

@@ -98,7 +98,11 @@ pub(super) fn summary(r: &Record) -> SafeText {
         }
         Kind::Verdict => {
             let head = join(&[word(d, "cause"), word(d, "standing")], " ");
-            join(&[&head, first(d, &["text", "why"])], ": ")
+            match word(d, "text") {
+                // A line that names the cause says it all.
+                text if !word(d, "cause").is_empty() && text.contains(word(d, "cause")) => text.to_owned(),
+                _ => join(&[&head, first(d, &["text", "why"])], ": "),
+            }
         }
         Kind::Action => {
             let head = join(&[first(d, &["text", "what", "name", "action"]), &scalar(d, "state")], ": ");

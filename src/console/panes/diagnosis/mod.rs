@@ -1,6 +1,8 @@
-//! Diagnosis: what is established, worst first, each with its evidence. It
-//! tells facts (a rule that denies, an inequality that does not hold, targets
-//! that fail) and does not name causes; what nobody looked at is said too.
+//! Diagnosis: the causes, best first, each with its standing, what was seen for
+//! and against it and what to do next; then risks, the facts they were judged
+//! by, and what nobody looked at. Where no cause stands, the facts stand alone.
+
+mod verdict;
 
 use super::frame::{self, Chrome};
 use super::list::{Key, ListView, Listing, key};
@@ -10,17 +12,21 @@ use super::{Detail, PaneView, Reply, Row, detail, say};
 use crate::console::filter::Filter;
 use crate::console::keys::Action;
 use crate::console::layout::FrameKind;
-use crate::console::state::{Mark, State};
+use crate::console::state::{Mark, PaneId, State};
 use crate::console::theme::Role;
 use crate::diagnosis::hops::{Hop, HopKind, Status};
 use crate::diagnosis::path::{Leg, LegKind, Verdict};
 use crate::diagnosis::series::Onset;
 use crate::diagnosis::timeouts::{Rule, Standing};
+use crate::diagnosis::verdict::{Next, Risk, Standing as Stands, Verdict as Cause};
 use crate::situation::{Gap, Topic};
+use crate::text::SafeText;
 use jiff::Timestamp;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use std::collections::BTreeMap;
+use verdict::Says;
+pub use verdict::mark as mark_of;
 
 /// Unanswered questions told one by one where nothing else is wrong.
 const GAPS_OPEN: usize = 8;
@@ -32,6 +38,22 @@ pub struct DiagnosisView {
 }
 
 enum Item<'a> {
+    /// A cause and its place.
+    Cause(&'a Cause, usize),
+    Risk(&'a Risk),
+    /// What the causes were judged by, folded away while one stands.
+    Judged {
+        facts: usize,
+        open: bool,
+    },
+    /// Causes nobody could look into, or that are ruled out.
+    Aside {
+        standing: Stands,
+        causes: usize,
+        open: bool,
+    },
+    /// One of them.
+    Apart(&'a Cause),
     Leg(&'a Leg),
     Rule(&'a Rule),
     Hop(&'a Hop),
@@ -51,6 +73,8 @@ enum Item<'a> {
 struct Facts<'a> {
     items: Vec<Item<'a>>,
     at: Timestamp,
+    state: &'a State,
+    next_key: String,
 }
 
 fn leg_mark(l: &Leg) -> Mark {
@@ -60,6 +84,9 @@ fn leg_mark(l: &Leg) -> Mark {
 impl Item<'_> {
     fn mark(&self) -> Mark {
         match self {
+            Item::Cause(v, _) | Item::Apart(v) => verdict::mark(v.standing),
+            Item::Risk(_) | Item::Judged { .. } => Mark::Info,
+            Item::Aside { standing, .. } => verdict::mark(*standing),
             Item::Leg(l) => leg_mark(l),
             Item::Rule(r) => super::timeouts::mark_of(r.standing),
             Item::Hop(h) => super::strip::mark_of(h.status),
@@ -71,6 +98,10 @@ impl Item<'_> {
 
     fn word(&self) -> &'static str {
         match self {
+            Item::Cause(v, _) | Item::Apart(v) => v.standing.word(),
+            Item::Risk(_) => "risk",
+            Item::Judged { .. } => "facts",
+            Item::Aside { standing, .. } => standing.word(),
             Item::Leg(l) => l.verdict.word(),
             Item::Rule(r) => r.standing.word(),
             Item::Hop(h) => match h.status {
@@ -87,6 +118,16 @@ impl Item<'_> {
     /// The fact in a sentence.
     fn headline(&self) -> String {
         match self {
+            Item::Cause(v, _) | Item::Apart(v) => v.cause.to_owned(),
+            Item::Risk(r) => r.cause.to_owned(),
+            Item::Judged { facts, .. } => format!("{} behind it", say::plural(*facts, "fact", "facts")),
+            Item::Aside { causes, standing, .. } => {
+                let n = say::plural(*causes, "cause", "causes");
+                match standing {
+                    Stands::RuledOut => n,
+                    _ => format!("{n}: an answer is missing"),
+                }
+            }
             Item::Leg(l) => l.why().to_string(),
             Item::Rule(r) => r.text.to_string(),
             Item::Hop(h) => format!("{}: {}", h.name, h.why),
@@ -148,6 +189,22 @@ impl<'a> Facts<'a> {
             _ => 4,
         };
         items.sort_by_key(|i| (std::cmp::Reverse(super::worse(i.mark())), kind(i)));
+        let verdicts = &d.diagnosis.verdicts;
+        let standing: Vec<&Cause> = verdicts.iter().filter(|v| verdict::open(v.standing)).collect();
+        if !standing.is_empty() {
+            let facts = std::mem::take(&mut items);
+            items.extend(standing.iter().enumerate().map(|(i, v)| Item::Cause(v, i)));
+            items.extend(d.diagnosis.risks.iter().map(Item::Risk));
+            if !facts.is_empty() {
+                let open = list.fold(key("judged")).unwrap_or(false);
+                items.push(Item::Judged { facts: facts.len(), open });
+                if open {
+                    items.extend(facts);
+                }
+            }
+        } else {
+            items.extend(d.diagnosis.risks.iter().map(Item::Risk));
+        }
         // Quiet is said of what was seen; where nothing was, nothing is said.
         if items.is_empty() && d.hops.iter().any(|h| h.status == Status::Ok) {
             items.push(Item::Quiet);
@@ -165,8 +222,45 @@ impl<'a> Facts<'a> {
         if !unseen.is_empty() && s.lb().is_some() {
             items.push(Item::Unseen(unseen));
         }
-        Facts { items, at: s.at.unwrap_or(state.now) }
+        for which in [Stands::Unchecked, Stands::RuledOut] {
+            let apart = || verdicts.iter().filter(|v| v.standing == which);
+            let causes = apart().count();
+            if causes > 0 {
+                let open = list.fold(key(("aside", which))).unwrap_or(false);
+                items.push(Item::Aside { standing: which, causes, open });
+                if open {
+                    items.extend(apart().map(Item::Apart));
+                }
+            }
+        }
+        let next_key = crate::console::update::first_key(&state.keymap, Action::Next);
+        Facts { items, at: s.at.unwrap_or(state.now), state, next_key }
     }
+
+    fn says(&self) -> Says<'_> {
+        Says { words: self.state.words.as_deref(), next_key: &self.next_key }
+    }
+
+    /// The cause that `next` is about: the selected one, or the best.
+    fn cause_for_next(&self, selected: Option<usize>) -> Option<&Cause> {
+        let at = |i: usize| match self.items.get(i) {
+            Some(Item::Cause(v, _) | Item::Apart(v)) => Some(*v),
+            _ => None,
+        };
+        selected.and_then(at).or_else(|| (0..self.items.len()).find_map(at))
+    }
+}
+
+/// What `next` of the selected cause, or of the best one, asks for: the cause,
+/// the first thing to do, and the step of the procedure that does it.
+pub fn next(state: &State, view: &DiagnosisView) -> Option<(SafeText, Next, Option<u8>)> {
+    let facts = Facts::new(state, &view.list);
+    let focused = state.focus == PaneId::Diagnosis;
+    let selected = if focused { view.list.selected(&facts) } else { None };
+    let v = facts.cause_for_next(selected)?;
+    let next = v.next.first()?.clone();
+    let step = verdict::step_of(&next, v.hop);
+    Some((facts.says().title(v.cause).into(), next, step))
 }
 
 impl Listing for Facts<'_> {
@@ -176,6 +270,11 @@ impl Listing for Facts<'_> {
 
     fn key(&self, i: usize) -> Key {
         match &self.items[i] {
+            Item::Cause(v, _) => verdict::key_of("cause", v.cause),
+            Item::Apart(v) => verdict::key_of("apart", v.cause),
+            Item::Risk(r) => verdict::key_of("risk", r.cause),
+            Item::Judged { .. } => key("judged"),
+            Item::Aside { standing, .. } => key(("aside", *standing)),
             Item::Gaps { .. } => key("gaps"),
             Item::Unseen(_) => key("unseen"),
             Item::Quiet => key("quiet"),
@@ -188,11 +287,17 @@ impl Listing for Facts<'_> {
     }
 
     fn level(&self, i: usize) -> u8 {
-        u8::from(matches!(self.items[i], Item::Gap(..)))
+        u8::from(matches!(self.items[i], Item::Gap(..) | Item::Apart(_)))
     }
 
     fn lines(&self, ctx: &Ctx<'_>, i: usize, width: u16) -> Vec<Spread<'_>> {
         let item = &self.items[i];
+        match item {
+            Item::Cause(v, place) => return verdict::lines(ctx, self.says(), v, *place, width),
+            Item::Apart(v) => return verdict::lines(ctx, self.says(), v, usize::MAX, width),
+            Item::Risk(r) => return verdict::risk_lines(ctx, self.says(), r, width),
+            _ => {}
+        }
         let mark = item.mark();
         let role = Ctx::role(mark);
         let child = matches!(item, Item::Gap(..));
@@ -224,10 +329,10 @@ impl Listing for Facts<'_> {
             let parts = wrap(&about, room, 2, ctx.glyphs.ellipsis);
             out.extend(parts.into_iter().map(|p| Spread::new(hang, vec![Seg::new(Role::Dim, p)])));
         }
-        if let Item::Gaps { open, .. } = item
+        if let Some(open) = self.unfolded(i)
             && let Some(first) = out.first_mut()
         {
-            let fold = if *open { ctx.glyphs.open } else { ctx.glyphs.closed };
+            let fold = if open { ctx.glyphs.open } else { ctx.glyphs.closed };
             first.right.push(Seg::new(Role::Dim, fold).rank(3).whole());
         }
         out
@@ -238,9 +343,16 @@ impl Listing for Facts<'_> {
         let at = match item {
             Item::Onset(o) => o.at,
             Item::Gap(_, g) => g.at,
+            Item::Cause(v, _) | Item::Apart(v) => verdict::newest(&v.evidence).unwrap_or(self.at),
+            Item::Risk(r) => verdict::newest(&r.evidence).unwrap_or(self.at),
             _ => self.at,
         };
-        let about = item.about();
+        let said = match item {
+            Item::Cause(v, _) | Item::Apart(v) => v.evidence.first(),
+            Item::Risk(r) => r.evidence.first(),
+            _ => None,
+        };
+        let about = said.map_or_else(|| item.about(), |e| format!("{}: {}", e.what, e.value));
         let tail = if about.is_empty() { String::new() } else { format!(" ({about})") };
         Row {
             at,
@@ -249,8 +361,24 @@ impl Listing for Facts<'_> {
         }
     }
 
+    fn text(&self, i: usize) -> String {
+        let row = self.row(i).text;
+        match &self.items[i] {
+            Item::Cause(v, _) | Item::Apart(v) => format!("{row} {}", self.says().title(v.cause)),
+            Item::Risk(r) => format!("{row} {}", self.says().title(r.cause)),
+            _ => row.to_string(),
+        }
+    }
+
     fn detail(&self, i: usize) -> Option<Detail> {
         let item = &self.items[i];
+        match item {
+            Item::Cause(v, _) | Item::Apart(v) => return Some(verdict::full(self.state, self.says(), v)),
+            Item::Risk(r) => return Some(verdict::full_risk(self.state, self.says(), r)),
+            // Enter opens these in place.
+            Item::Judged { .. } | Item::Aside { .. } => return None,
+            _ => {}
+        }
         let mut d = detail::Builder::new(item.word());
         d.text(&item.headline());
         d.pair("about", &item.about());
@@ -275,10 +403,30 @@ impl Listing for Facts<'_> {
 
     fn unfolded(&self, i: usize) -> Option<bool> {
         match &self.items[i] {
-            Item::Gaps { open, .. } => Some(*open),
+            Item::Gaps { open, .. } | Item::Judged { open, .. } | Item::Aside { open, .. } => Some(*open),
             _ => None,
         }
     }
+}
+
+/// How many causes stand how, for the title.
+fn summary(ctx: &Ctx<'_>, items: &[Item<'_>]) -> Vec<Seg<'static>> {
+    let standing =
+        |s: Stands| items.iter().filter(|i| matches!(i, Item::Cause(v, _) if v.standing == s)).count();
+    for s in [Stands::Confirmed, Stands::Likely, Stands::Possible] {
+        let n = standing(s);
+        if n > 0 {
+            let mark = verdict::mark(s);
+            let text = format!("{} {n} {}", ctx.sign(mark), s.word());
+            return vec![Seg::new(Ctx::role(mark), text).rank(6).whole()];
+        }
+    }
+    let bad = items.iter().filter(|i| i.mark() == Mark::Bad).count();
+    if bad > 0 {
+        let text = format!("{} {bad} wrong", ctx.glyphs.bad);
+        return vec![Seg::new(Role::Bad, text).rank(6).whole()];
+    }
+    Vec::new()
 }
 
 /// Draws the pane.
@@ -294,21 +442,12 @@ pub fn draw(
     let list = Facts::new(state, &view.list);
     let inside = crate::console::layout::inner(area, kind);
     let window = view.list.window(ctx, &list, inside);
-    let bad = list.items.iter().filter(|i| i.mark() == Mark::Bad).count();
-    let mut facts = Vec::new();
-    if bad > 0 {
-        facts.push(Seg::new(Role::Bad, format!("{} {bad} wrong", ctx.glyphs.bad)).rank(6).whole());
-    }
+    let facts = summary(ctx, &list.items);
     let age = state.shown().at.map(|t| say::age(say::seconds_since(t, ctx.now)));
     let chrome = Chrome {
         title: "Diagnosis",
         facts,
-        // No verdict is given, and the pane must not look as if there were one.
-        status: vec![
-            Seg::new(Role::Dim, "facts only").rank(7).whole(),
-            Seg::new(Role::Dim, "(causes not judged)").extra(),
-            Seg::new(Role::Dim, age.unwrap_or_default()).rank(5).whole(),
-        ],
+        status: vec![Seg::new(Role::Dim, age.unwrap_or_default()).rank(5).whole()],
         foot: window.foot(ctx, view.list.filter.as_ref()),
         place: window.place(),
         focused,
@@ -320,7 +459,7 @@ pub fn draw(
     window.draw(ctx, buf, inside, focused, &view.list);
 }
 
-/// The worst fact on one line, for screens without room for the pane.
+/// The best verdict, or the worst fact, on one line, for screens without room for the pane.
 pub fn verdict(state: &State, area: Rect, buf: &mut Buffer) {
     let ctx = &Ctx::of(state);
     super::paint::clear(ctx, buf, area);
@@ -336,10 +475,16 @@ pub fn verdict(state: &State, area: Rect, buf: &mut Buffer) {
             if !item.word().is_empty() {
                 left.push(Seg::new(Ctx::role(mark), item.word()).rank(8).whole());
             }
-            let body = if mark == Mark::Bad { Role::Strong } else { Role::Text };
-            left.push(Seg::new(body, item.headline()).rank(7).min(4));
-            let more =
-                list.items.iter().skip(1).filter(|i| matches!(i.mark(), Mark::Bad | Mark::Warn)).count();
+            let body = if matches!(mark, Mark::Bad | Mark::Warn) { Role::Strong } else { Role::Text };
+            let text = match item {
+                Item::Cause(v, _) => list.says().title(v.cause).to_owned(),
+                Item::Risk(r) => list.says().title(r.cause).to_owned(),
+                _ => item.headline(),
+            };
+            left.push(Seg::new(body, text).rank(7).min(4));
+            let counts =
+                |i: &&Item<'_>| matches!(i, Item::Cause(..)) || matches!(i.mark(), Mark::Bad | Mark::Warn);
+            let more = list.items.iter().skip(1).filter(counts).count();
             let right = if more > 0 {
                 vec![Seg::new(Role::Dim, format!("+{more} more")).rank(6).whole()]
             } else {
@@ -366,6 +511,11 @@ impl PaneView for DiagnosisView {
     fn detail(&self, state: &State) -> Option<Detail> {
         let facts = Facts::new(state, &self.list);
         self.list.selected(&facts).and_then(|i| facts.detail(i)).map(|d| detail::masked(state, d))
+    }
+
+    fn seek(&mut self, what: &str, area: Rect, state: &State) {
+        let facts = Facts::new(state, &self.list);
+        self.list.seek(what, &Ctx::of(state), &facts, area);
     }
 
     fn set_filter(&mut self, filter: Option<Filter>) {
