@@ -158,7 +158,11 @@ impl<A: LogApi> Follow<A> {
         self.keep(opened).await;
     }
 
-    fn open(&self) -> impl Future<Output = Result<A::Session, Reason>> + use<A> {
+    /// Asks for a live session. An order to try again that comes from here on is
+    /// for the answer to this call: were it forgotten when polling begins, a
+    /// refusal under way would stand for minutes after its cause is gone.
+    fn open(&mut self) -> impl Future<Output = Result<A::Session, Reason>> + use<A> {
+        self.terms.again.mark_unchanged();
         let names = self.groups.iter().map(|g| g.name.clone()).collect();
         let api = Arc::clone(&self.api);
         async move { api.live(names).await }
@@ -186,7 +190,7 @@ impl<A: LogApi> Follow<A> {
     fn split(self) -> BoxFuture<'static, ()> {
         let Follow { api, groups, terms, .. } = self;
         let alone = groups.into_iter().map(move |group| {
-            let one = Follow::new(Arc::clone(&api), vec![group], terms.clone());
+            let mut one = Follow::new(Arc::clone(&api), vec![group], terms.clone());
             async move {
                 let opened = one.open().await;
                 one.keep(opened).await;
@@ -431,7 +435,6 @@ impl<A: LogApi> Follow<A> {
         let end = Instant::now() + span;
         let mut pause = self.terms.every;
         let mut failures = 0;
-        self.terms.again.mark_unchanged();
         loop {
             // What is not read now can be read later: a console that is behind
             // makes a poll wait, not lose lines.
