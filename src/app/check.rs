@@ -11,7 +11,7 @@ use crate::procedure::{Context, Incident, Procedure};
 use crate::report::check::Report;
 use crate::report::verdicts::{self, JUDGE};
 use crate::situation::{Observation, Situation};
-use crate::sources::{Candidate, Command, Event, Link, Want};
+use crate::sources::{Candidate, Command, Event, Link, Want, file_tail};
 use crate::text::SafeText;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
@@ -51,8 +51,14 @@ pub fn run(args: &Check) -> Result<u8, Failure> {
     let timeout = args.observe.timeout;
     let asked = target.clone();
     let observed = crate::console::run::block_on(async move {
-        let link = source::start(options, log_files)?;
-        Ok::<_, std::io::Error>(observe(link, asked, timeout).await)
+        // Each file is read once, whole as far as it is read at all, while the
+        // cloud answers; a tail would be cut off where the last answer falls.
+        let files = tokio::task::spawn_blocking(move || file_tail::once(&log_files));
+        let mut observed = observe(source::start(options, Vec::new())?, asked, timeout).await;
+        if let Ok(all) = &mut observed {
+            all.extend(files.await.unwrap_or_default());
+        }
+        Ok::<_, std::io::Error>(observed)
     })
     .and_then(|r| r)
     .map_err(|e| Failure::failed(format!("cannot start: {e}")))?;

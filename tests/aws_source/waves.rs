@@ -15,6 +15,21 @@ fn lb_arn(lab: &Lab) -> String {
 }
 
 /// Round trips until the first health answer, and until everything is known.
+/// A machine that stalls for longer than an answer takes makes two calls of one
+/// wave look like two waves, never the other way round: the best of three counts.
+#[track_caller]
+fn takes(lab: &Lab, target: &str, want: (u64, u64)) {
+    let mut all = Vec::new();
+    while all.len() < 3 && !all.contains(&want) {
+        all.push(trips(lab, target));
+    }
+    assert_eq!(
+        all.iter().min(),
+        Some(&want),
+        "round trips to health and to the picture of {target}: {all:?}"
+    );
+}
+
 fn trips(lab: &Lab, target: &str) -> (u64, u64) {
     lab.latency(LATENCY);
     lab.clear_calls();
@@ -31,9 +46,9 @@ fn trips(lab: &Lab, target: &str) -> (u64, u64) {
 #[test]
 fn health_after_two_round_trips_and_the_picture_after_three() {
     let lab = Lab::start("shop-broken");
-    assert_eq!(trips(&lab, "shop-alb"), (2, 3), "by name");
+    takes(&lab, "shop-alb", (2, 3));
     let arn = lb_arn(&lab);
-    assert_eq!(trips(&lab, &arn), (2, 3), "by ARN");
+    takes(&lab, &arn, (2, 3));
     let tg = lab.aws("elbv2", "describe_target_groups", &json!({}));
     let tg = tg["TargetGroups"][0]["TargetGroupArn"].as_str().unwrap().to_owned();
     let (health, picture) = trips(&lab, &tg);
@@ -44,13 +59,13 @@ fn health_after_two_round_trips_and_the_picture_after_three() {
 #[test]
 fn ecs_takes_one_round_trip_more() {
     let lab = Lab::start("ecs");
-    assert_eq!(trips(&lab, "web-alb"), (2, 4));
+    takes(&lab, "web-alb", (2, 4));
 }
 
 #[test]
 fn addresses_take_no_round_trip_more() {
     let lab = Lab::start("ip-targets");
-    assert_eq!(trips(&lab, "ip-alb"), (2, 3));
+    takes(&lab, "ip-alb", (2, 3));
 }
 
 #[test]

@@ -117,15 +117,22 @@ impl Search {
                     None => self.no_such_name(name).await,
                 }
             }
-            // The groups' own word for which load balancer they belong to.
-            Err(reason) => match page.and_then(|(all, more)| by_word(all, more, name)) {
-                Some((arn, groups)) => {
-                    let found = Found { groups, ..Found::default() };
-                    Ok(self.one("name", op::DESCRIBE_TARGET_GROUPS.id, found, &arn))
-                }
-                None => Err(reason),
-            },
+            Err(reason) => self.by_their_groups(page, name, "name").ok_or(reason),
         }
+    }
+
+    /// Where load balancers cannot be described: the groups' own word for
+    /// which of this name they belong to.
+    fn by_their_groups(
+        &self,
+        page: Option<(Vec<TargetGroup>, bool)>,
+        name: &str,
+        by: &str,
+    ) -> Option<Outcome> {
+        let (all, more) = page?;
+        let (arn, groups) = by_word(all, more, name)?;
+        let found = Found { groups, ..Found::default() };
+        Some(self.one(by, op::DESCRIBE_TARGET_GROUPS.id, found, &arn))
     }
 
     async fn no_such_name(&self, name: &str) -> Result<Outcome, Reason> {
@@ -185,16 +192,17 @@ impl Search {
                 elb::some_target_groups(&self.aws),
             )
             .await;
+            let page = page.ok();
             match lb {
                 Ok(lb) if lb.dns_name.eq_ignore_ascii_case(&dns.dns_name) => {
-                    return Ok(self.with_groups("dns name", lb, page.ok()));
+                    return Ok(self.with_groups("dns name", lb, page));
                 }
                 Ok(_) | Err(Reason::NotFound { .. }) => {}
-                Err(reason) => return Err(reason),
+                Err(reason) => return self.by_their_groups(page, &dns.lb, "dns name").ok_or(reason),
             }
             let all = self.all().await?;
             if let Some(lb) = all.iter().find(|lb| lb.dns_name.eq_ignore_ascii_case(&dns.dns_name)) {
-                return Ok(self.with_groups("dns name", lb.clone(), page.ok()));
+                return Ok(self.with_groups("dns name", lb.clone(), page));
             }
             let near = nearest(&dns.lb, all.iter().map(|lb| lb.name.as_str()));
             let what = format!("no load balancer has the DNS name {}", dns.dns_name);
@@ -351,8 +359,12 @@ fn of_lb(all: Vec<TargetGroup>, arn: &SafeText) -> Vec<TargetGroup> {
 
 /// The ARN of the one load balancer of this name that groups speak of.
 fn by_word(all: Vec<TargetGroup>, more: bool, name: &str) -> Option<(SafeText, Option<Vec<TargetGroup>>)> {
-    let arns: BTreeSet<SafeText> =
-        all.iter().flat_map(|g| &g.lb_arns).filter(|a| short(a.as_str()) == name).cloned().collect();
+    let arns: BTreeSet<SafeText> = all
+        .iter()
+        .flat_map(|g| &g.lb_arns)
+        .filter(|a| short(a.as_str()).eq_ignore_ascii_case(name))
+        .cloned()
+        .collect();
     let arn = arns.first().filter(|_| arns.len() == 1)?.clone();
     let groups = (!more).then(|| of_lb(all, &arn));
     Some((arn, groups))

@@ -21,7 +21,7 @@ mod target;
 mod whole;
 
 pub use client::{Aws, Clients, Place};
-pub use observer::{start, start_at};
+pub use observer::{observe, start, start_at};
 pub use operations::iam_policy;
 
 /// A number in `[0, 1)` to spread what would otherwise happen at once.

@@ -22,6 +22,7 @@ const SEARCHES: u32 = 3;
 
 impl Observer {
     pub(super) fn take(&mut self, done: Result<(Id, Done), JoinError>) {
+        self.stale = true;
         let done = match done {
             Ok((id, done)) => {
                 self.asked_by.remove(&id);
@@ -216,14 +217,13 @@ impl Observer {
     fn also_answered(&mut self, observations: &[Observation], asked: Option<&Ask>) {
         for o in observations {
             let ask = Ask::Topic(o.topic.clone());
-            let failed = match &o.fact {
-                Fact::Unknown(_) => continue,
-                _ if asked == Some(&ask) || matches!(o.topic, Topic::Tail(_)) => continue,
-                _ => None,
-            };
+            let elsewhere = matches!(o.fact, Fact::Unknown(_)) || matches!(o.topic, Topic::Tail(_));
+            if elsewhere || asked == Some(&ask) || self.slots.get(&ask).is_some_and(|s| s.running) {
+                continue;
+            }
             self.count += 1;
             self.slots.entry(ask.clone()).or_default().begun = self.count;
-            self.reschedule(&ask, failed);
+            self.reschedule(&ask, None);
         }
     }
 

@@ -7,11 +7,21 @@ use super::{CLUES_AFTER, Done, Observer, Refresh, State};
 use crate::sources::Event;
 use crate::sources::aws::logs;
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
 
 impl Observer {
-    fn plan(&self) -> Vec<(Ask, Work)> {
+    /// The plan of what is known now. It is made anew after an answer or a
+    /// command, not for every event that is passed on.
+    fn plan(&mut self) -> Arc<Vec<(Ask, Work)>> {
+        if std::mem::take(&mut self.stale) {
+            self.planned = Arc::new(self.make_plan());
+        }
+        Arc::clone(&self.planned)
+    }
+
+    fn make_plan(&self) -> Vec<(Ask, Work)> {
         if !matches!(self.state, State::Watching | State::Searching) {
             return Vec::new();
         }
@@ -31,11 +41,12 @@ impl Observer {
             return;
         }
         let late = self.found.is_some_and(|at| at.elapsed() >= CLUES_AFTER);
-        let open = self
-            .plan()
-            .iter()
-            .any(|(ask, _)| plan::is_clue(ask) && self.slots.get(ask).is_none_or(|slot| !slot.answered));
-        self.focus.clues = late || !open;
+        let plan = self.plan();
+        let open = |ask: &Ask| plan::is_clue(ask) && self.slots.get(ask).is_none_or(|slot| !slot.answered);
+        if late || !plan.iter().any(|(ask, _)| open(ask)) {
+            self.focus.clues = true;
+            self.stale = true;
+        }
     }
 
     pub(super) fn ask_what_is_due(&mut self) {
@@ -50,18 +61,19 @@ impl Observer {
             let planned: BTreeSet<&Ask> = plan.iter().map(|(a, _)| a).collect();
             self.slots.retain(|a, slot| slot.running || planned.contains(a));
         }
-        for (ask, work) in plan {
+        for (ask, work) in plan.iter() {
             let slot = self.slots.entry(ask.clone()).or_insert_with(|| Slot::due(now));
-            slot.ask(&work, now);
+            slot.ask(work, now);
             if slot.running || slot.due.is_none_or(|due| due > now) {
                 continue;
             }
             self.count += 1;
             slot.begin(self.count);
             let (aws, before) = (aws.clone(), Before { ecs: self.ecs.clone(), good: slot.good });
+            let work = work.clone();
             let job = async move { Done::Answered(Box::new(work::run(aws, work, before).await)) };
             let job = self.jobs.spawn(job);
-            self.asked_by.insert(job.id(), ask);
+            self.asked_by.insert(job.id(), ask.clone());
         }
     }
 

@@ -21,9 +21,10 @@ use crate::sources::{COMMAND_QUEUE, Call, Command, EVENT_QUEUE, Event, Link, Opt
 use crate::text::SafeText;
 use jiff::Timestamp;
 use open::{Opened, Opening, Trouble};
-use plan::{Ask, Focus};
+use plan::{Ask, Focus, Work};
 use slot::Slot;
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::task::{Id, JoinSet};
@@ -49,9 +50,21 @@ pub fn start(target: String, options: Options) -> Link {
 pub fn start_at(place: Option<Place>, target: String, options: Options) -> Link {
     let (commands, inbox) = mpsc::channel(COMMAND_QUEUE);
     let (outbox, events) = mpsc::channel(EVENT_QUEUE);
-    let observer = Observer::new(place, options, outbox);
-    tokio::spawn(observer.run(target, inbox));
+    tokio::spawn(Observer::new(place, options, outbox).run(target, Vec::new(), inbox));
     Link { commands, events }
+}
+
+/// As [`start`], for a link that stands already: takes commands from `inbox`,
+/// those of `early` first, and tells what it learns in `events`, which other
+/// sources may share. Runs until either end of the link is gone.
+pub async fn observe(
+    target: String,
+    options: Options,
+    early: Vec<Command>,
+    inbox: mpsc::Receiver<Command>,
+    events: mpsc::Sender<Event>,
+) {
+    Observer::new(None, options, events).run(target, early, inbox).await;
 }
 
 /// What the observer is doing about its target.
@@ -110,6 +123,9 @@ struct Observer {
     /// Fold of what was observed, without metrics and log lines.
     known: Situation,
     ecs: EcsKnown,
+    planned: Arc<Vec<(Ask, Work)>>,
+    /// Something was learned or ordered since the plan was made.
+    stale: bool,
     slots: BTreeMap<Ask, Slot>,
     /// Counts questions, in the order they are begun.
     count: u64,
@@ -146,6 +162,8 @@ impl Observer {
             focus: Focus::default(),
             known: Situation::new(),
             ecs: EcsKnown::default(),
+            planned: Arc::default(),
+            stale: true,
             slots: BTreeMap::new(),
             count: 0,
             refreshes: Vec::new(),
@@ -160,8 +178,9 @@ impl Observer {
         }
     }
 
-    async fn run(mut self, target: String, mut commands: mpsc::Receiver<Command>) {
+    async fn run(mut self, target: String, early: Vec<Command>, mut commands: mpsc::Receiver<Command>) {
         self.open(target);
+        early.into_iter().for_each(|command| self.obey(command));
         loop {
             self.ask_what_is_due();
             self.settle();
@@ -192,6 +211,7 @@ impl Observer {
     // -- commands
 
     fn obey(&mut self, command: Command) {
+        self.stale = true;
         match command {
             Command::Open(target) => self.open(target),
             Command::Choose(arn) => self.open(arn.to_string()),
@@ -228,6 +248,7 @@ impl Observer {
     }
 
     fn begin(&mut self) {
+        self.stale = true;
         self.state = State::Opening;
         let opening = Opening {
             place: self.place.clone(),
@@ -338,7 +359,7 @@ fn unknown(topic: Topic, source: &'static str, reason: Reason) -> Observation {
     }
 }
 
-/// A little earlier or later, so that what began together does not stay together.
+/// A little later, so that what began together does not stay together.
 fn spread(wait: Duration) -> Duration {
-    wait.mul_f64(0.95 + 0.1 * super::jitter())
+    wait.mul_f64(1.0 + 0.1 * super::jitter())
 }

@@ -15,8 +15,10 @@ const TROUBLE_PART: f64 = 2.0 / 3.0;
 const UNWATCHED: u32 = 5;
 /// Target health is never older than this: path strip and diagnosis need it.
 const HEALTH_AT_LEAST: Duration = Duration::from_secs(15);
-/// Who the credentials are of changes seldom; that they end is known ahead.
-const IDENTITY: Duration = Duration::from_secs(300);
+/// Whose credentials these are changes seldom, but when they end is on screen.
+const IDENTITY: Duration = Duration::from_secs(60);
+/// Nothing is asked more often, whatever the configuration says.
+const LEAST: Duration = Duration::from_millis(200);
 const LOG_GROUPS: Duration = Duration::from_secs(300);
 const ECS: Duration = Duration::from_secs(30);
 /// Which services there are at all.
@@ -56,18 +58,19 @@ pub fn config(base: Duration, calls: usize, rate: f64) -> Duration {
 
 /// The interval of a kind; `None` is the caller's identity.
 pub fn interval(want: Option<Want>, every: &Every, watched: bool) -> Duration {
-    let base = match want {
-        None => return IDENTITY,
-        Some(Want::Health) => {
-            return if watched { every.health } else { every.health.max(HEALTH_AT_LEAST) };
-        }
-        Some(Want::Config | Want::Network) => every.config,
-        Some(Want::Metrics) => return if watched { every.metrics } else { every.metrics * 2 },
-        Some(Want::Ecs) => ECS,
-        Some(Want::LogGroups) => LOG_GROUPS,
+    let unwatched = |base: Duration, factor: u32| if watched { base } else { base * factor };
+    let wait = match want {
+        None => IDENTITY,
+        Some(Want::Health) if watched => every.health,
+        Some(Want::Health) => every.health.max(HEALTH_AT_LEAST),
+        Some(Want::Config | Want::Network) => unwatched(every.config, UNWATCHED),
+        // The path strip shows the errors of the load balancer all the time.
+        Some(Want::Metrics) => unwatched(every.metrics, 2),
+        Some(Want::Ecs) => unwatched(ECS, UNWATCHED),
+        Some(Want::LogGroups) => unwatched(LOG_GROUPS, UNWATCHED),
         Some(Want::Logs) => every.logs,
     };
-    if watched { base } else { base * UNWATCHED }
+    wait.max(LEAST)
 }
 
 /// May this pass by itself within a moment?
@@ -139,6 +142,11 @@ mod tests {
             assert!(interval(Some(want), &every, false) >= interval(Some(want), &every, true), "{want:?}");
         }
         assert_eq!(interval(Some(Want::Health), &every, false), HEALTH_AT_LEAST);
+        let none = Duration::ZERO;
+        let never = Every { health: none, metrics: none, config: none, logs: none };
+        for want in Want::ALL {
+            assert!(interval(Some(want), &never, true) >= LEAST, "{want:?} would be asked without pause");
+        }
     }
 
     #[test]
