@@ -6,7 +6,7 @@ use std::fmt;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -350,6 +350,8 @@ struct Inner {
     shared: Arc<Shared>,
     options: Options,
     log_bytes: AtomicU64,
+    /// A record did not fit: from here on none is made only to be thrown away.
+    logs_full: AtomicBool,
     logs_left_out: AtomicU64,
 }
 
@@ -428,7 +430,14 @@ impl Writer {
             .spawn(move || thread.run(rx, &opened_tx))
             .map_err(OpenError::Thread)?;
         let log_bytes = AtomicU64::new(options.log_bytes);
-        let inner = Inner { tx, shared, options, log_bytes, logs_left_out: AtomicU64::new(0) };
+        let inner = Inner {
+            tx,
+            shared,
+            options,
+            log_bytes,
+            logs_full: AtomicBool::new(false),
+            logs_left_out: AtomicU64::new(0),
+        };
         Ok((Self(Arc::new(inner)), opened_rx))
     }
 
@@ -444,24 +453,28 @@ impl Writer {
         self.send(self.line(record), durability, Box::new(ack));
     }
 
-    /// Appends an observed log line, unless the incident holds its fill of
-    /// them; `always` is for what is marked or used as evidence. Says whether
-    /// it is recorded.
-    pub fn append_log(&self, record: Record, always: bool) -> bool {
-        let line = self.line(record);
+    /// Appends a record of `lines` observed log lines, unless the incident holds
+    /// its fill of them; `always` is for what is marked or used as evidence. The
+    /// record is not even made when there is no room. Says whether it is recorded.
+    pub fn append_log(&self, lines: u64, always: bool, record: impl FnOnce() -> Record) -> bool {
         let inner = &*self.0;
-        let size = line.len() as u64;
-        let before = inner.log_bytes.fetch_add(size, Ordering::Relaxed);
-        if always || before.saturating_add(size) <= inner.options.log_cap {
-            self.send(line, Durability::Grouped, Box::new(|_| {}));
-            return true;
+        let cap = inner.options.log_cap;
+        if always || !inner.logs_full.load(Ordering::Relaxed) {
+            let line = self.line(record());
+            let size = line.len() as u64;
+            let before = inner.log_bytes.fetch_add(size, Ordering::Relaxed);
+            if always || before.saturating_add(size) <= cap {
+                self.send(line, Durability::Grouped, Box::new(|_| {}));
+                return true;
+            }
+            inner.log_bytes.fetch_sub(size, Ordering::Relaxed);
+            inner.logs_full.store(true, Ordering::Relaxed);
         }
-        inner.log_bytes.fetch_sub(size, Ordering::Relaxed);
-        if inner.logs_left_out.fetch_add(1, Ordering::Relaxed) == 0 {
+        if inner.logs_left_out.fetch_add(lines, Ordering::Relaxed) == 0 {
             self.gap(json!({
                 "what": "log lines",
                 "reason": "the incident holds as many log lines as allowed; marked ones and evidence are still recorded",
-                "limit_bytes": inner.options.log_cap,
+                "limit_bytes": cap,
             }));
         }
         false

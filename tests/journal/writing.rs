@@ -192,9 +192,9 @@ fn log_lines_stop_at_the_cap_and_the_gap_is_recorded() {
     let size = log(0).to_line().len() as u64;
     let options = Options { log_cap: 10 * size + 9, log_bytes: 4 * size, ..quick() };
     let w = Writer::open(&path, Mode::New, options, SOON).unwrap();
-    let taken: Vec<bool> = (0..9).map(|n| w.append_log(log(n), false)).collect();
+    let taken: Vec<bool> = (0..9).map(|n| w.append_log(1, false, || log(n))).collect();
     assert_eq!(taken, [true, true, true, true, true, true, false, false, false]);
-    assert!(w.append_log(log(9), true), "evidence passes the cap");
+    assert!(w.append_log(1, true, || log(9)), "evidence passes the cap");
     assert_eq!(w.status().logs_left_out, 3);
     assert_eq!(w.log_bytes(), 11 * size);
     w.append_wait(note("still heard"), SOON).unwrap();

@@ -1,24 +1,25 @@
 //! The incident file in the form the console wants it: drafts in, news out.
 //!
 //! Three threads stand between, so that the task that draws waits for nothing:
-//! one turns what is handed over into records (JSON takes its time too), the
+//! one (`scribe`) turns what is handed over into records (JSON takes its time too), the
 //! writer's own puts them on the disk, and one reads what the file held and what
 //! others append.
 
-use crate::console::msg::{Draft, Durability as Wish, JournalNews, Recalled};
-use crate::console::record::{Journal, Recorder};
+mod scribe;
+
+use crate::console::msg::{JournalNews, Recalled};
+use crate::console::record::Journal;
 use crate::journal::{
     Durability, Entry, Follower, Held, Kind, Mode, OpenError, Options, Problem, ReadError, Reader, Record,
-    SUFFIX, Status, Writer, WriterState,
+    Status, Writer, WriterState,
 };
-use crate::situation::{Fact, Observation, Topic};
+use crate::situation::Observation;
 use crate::text::SafeText;
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
+use scribe::Scribe;
 use serde_json::{Value, json};
-use std::collections::BTreeMap;
-use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc as sync_mpsc};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::mpsc;
 
@@ -29,11 +30,6 @@ const SLICES: usize = 4;
 /// How often the file is looked at for what others append, and the disk for not
 /// answering.
 const LOOK: Duration = Duration::from_secs(1);
-/// Log lines in one record: small enough that a torn record costs little.
-const LINES_A_RECORD: usize = 200;
-/// An answer equal to the last one is recorded again after this long, so that
-/// a replay can tell "still so" from "not asked".
-const STILL_SO: SignedDuration = SignedDuration::from_secs(60);
 /// How long opening the file may take.
 const PATIENCE: Duration = Duration::from_secs(5);
 
@@ -50,8 +46,7 @@ pub struct Wanted {
 /// Opens the file and everything around it: the writer, the reading back, the
 /// watch for what others write.
 pub fn open(wanted: Wanted) -> Result<Journal, OpenError> {
-    let (news, news_rx) = mpsc::unbounded_channel();
-    let teller = Arc::new(Teller { news, told: Mutex::new(Told::default()) });
+    let (teller, news_rx) = Teller::new();
     let resumed = wanted.mode != Mode::New && wanted.path.exists();
     let notify = Arc::clone(&teller);
     let options = Options {
@@ -72,10 +67,9 @@ pub fn open(wanted: Wanted) -> Result<Journal, OpenError> {
     let back =
         ReadBack { path: wanted.path.clone(), writer: writer.clone(), teller: Arc::clone(&teller), recalled };
     thread("journal-follow", move || back.run())?;
-    let (jobs, todo) = sync_mpsc::channel();
-    let scribe = Scribe { writer, author: wanted.author, teller, last: BTreeMap::new(), path: wanted.path };
-    thread("journal-scribe", move || scribe.work(&todo))?;
-    Ok(Journal { recorder: Box::new(Desk { jobs }), news: news_rx, recalled: recalled_rx })
+    let (scribe, desk) = Scribe::new(writer, wanted.author, teller, wanted.path);
+    thread("journal-scribe", move || scribe.work())?;
+    Ok(Journal { recorder: Box::new(desk), news: news_rx, recalled: recalled_rx })
 }
 
 fn thread(name: &str, work: impl FnOnce() + Send + 'static) -> Result<(), OpenError> {
@@ -140,6 +134,11 @@ struct Told {
 }
 
 impl Teller {
+    fn new() -> (Arc<Teller>, mpsc::UnboundedReceiver<JournalNews>) {
+        let (news, rx) = mpsc::unbounded_channel();
+        (Arc::new(Teller { news, told: Mutex::new(Told::default()) }), rx)
+    }
+
     fn tell(&self, news: JournalNews) {
         // Nobody listens when the console has ended.
         let _ = self.news.send(news);
@@ -258,124 +257,14 @@ impl ReadBack {
     }
 }
 
-enum Job {
-    Draft(Draft),
-    Observed(Vec<Observation>),
-    Close { within: Duration, done: sync_mpsc::Sender<Result<(), SafeText>> },
-}
-
-/// The console's end.
-struct Desk {
-    jobs: sync_mpsc::Sender<Job>,
-}
-
-impl Recorder for Desk {
-    fn record(&mut self, draft: Draft) {
-        let _ = self.jobs.send(Job::Draft(draft));
-    }
-
-    fn observed(&mut self, list: Vec<Observation>) {
-        let _ = self.jobs.send(Job::Observed(list));
-    }
-
-    fn close(&mut self, within: Duration) -> Result<(), SafeText> {
-        let (done, closed) = sync_mpsc::channel();
-        if self.jobs.send(Job::Close { within, done }).is_err() {
-            // Closed before.
-            return Ok(());
-        }
-        closed.recv_timeout(within + Duration::from_millis(250)).unwrap_or_else(|_| {
-            Err("the disk does not answer: what was written last may not be in the incident file".into())
-        })
-    }
-}
-
-/// Makes records and hands them to the writer.
-struct Scribe {
-    writer: Writer,
-    author: SafeText,
-    teller: Arc<Teller>,
-    /// Of each topic: what was last recorded, as a hash, and when.
-    last: BTreeMap<Topic, (u64, Timestamp)>,
-    path: PathBuf,
-}
-
-impl Scribe {
-    fn work(mut self, todo: &sync_mpsc::Receiver<Job>) {
-        while let Ok(job) = todo.recv() {
-            match job {
-                Job::Draft(draft) => self.draft(draft),
-                Job::Observed(list) => list.into_iter().for_each(|o| self.observed(o)),
-                Job::Close { within, done } => {
-                    let _ = done.send(self.close(within));
-                    return;
-                }
-            }
-        }
-    }
-
-    fn draft(&self, draft: Draft) {
-        let by = draft.by.unwrap_or_else(|| self.author.clone());
-        let record = Record::new(draft.at, by, Kind::from_name(draft.kind), draft.data);
-        let durability = match draft.durability {
-            Wish::Now => Durability::Now,
-            Wish::Grouped => Durability::Grouped,
-        };
-        let (teller, id) = (Arc::clone(&self.teller), draft.id);
-        self.writer.append(record, durability, move |outcome| teller.acknowledged(id, outcome));
-    }
-
-    fn observed(&mut self, o: Observation) {
-        if let Fact::LogLines(lines) = &o.fact {
-            for chunk in lines.chunks(LINES_A_RECORD) {
-                let fact = Fact::LogLines(chunk.to_vec());
-                let part = Observation { fact, topic: o.topic.clone(), source: o.source.clone(), ..o };
-                self.writer.append_log(record_of(&part), false);
-            }
-        } else if !self.is_repetition(&o) {
-            self.writer.append(record_of(&o), Durability::Grouped, |_| {});
-        }
-    }
-
-    /// True when the same was recorded a short while ago.
-    fn is_repetition(&mut self, o: &Observation) -> bool {
-        let Ok(text) = serde_json::to_vec(&o.fact) else { return false };
-        let mut hasher = DefaultHasher::new();
-        text.hash(&mut hasher);
-        let now = (hasher.finish(), o.at);
-        match self.last.get_mut(&o.topic) {
-            Some(held) if held.0 == now.0 && o.at.duration_since(held.1) < STILL_SO => true,
-            Some(held) => {
-                *held = now;
-                false
-            }
-            None => {
-                self.last.insert(o.topic.clone(), now);
-                false
-            }
-        }
-    }
-
-    fn close(&self, within: Duration) -> Result<(), SafeText> {
-        self.writer.close(within).map_err(|unflushed| {
-            let name = self.path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
-            let stem = format!("{}-rescued", name.strip_suffix(SUFFIX).unwrap_or(&name));
-            match unflushed.rescue(&std::env::temp_dir(), &stem) {
-                _ if unflushed.lines.is_empty() => SafeText::from(unflushed.to_string()),
-                Ok(path) => format!("{unflushed}; they are in {}", shown(&path)).into(),
-                Err(e) => format!("{unflushed}; they could not be put elsewhere either: {e}").into(),
-            }
-        })
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::situation::Reason;
+    use crate::console::msg::{Draft, Durability as Wish};
     use crate::situation::log::LogLine;
+    use crate::situation::{Fact, Reason, Topic};
 
-    fn lines(n: usize) -> Observation {
+    pub(super) fn lines(n: usize) -> Observation {
         let at: Timestamp = "2026-11-22T01:53:50.123456Z".parse().unwrap();
         let line = |i: usize| LogLine {
             at,

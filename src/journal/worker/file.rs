@@ -20,6 +20,8 @@ use crate::text::SafeText;
 
 /// Bytes handed to the system in one write, unless one line is longer.
 const BATCH: usize = 1 << 20;
+/// Bytes of one turn at the disk, unless one line is longer.
+const PART: usize = 4 << 20;
 /// The first pause between looks at a lock that somebody holds, and the last.
 const LOCK_POLL: (Duration, Duration) = (Duration::from_micros(125), Duration::from_millis(8));
 /// Files a chain may have: a disk that fails every sync gets no more of them.
@@ -87,11 +89,25 @@ impl Worker {
         }
     }
 
+    /// Writes what waits, what people wrote first, and syncs. Of a long queue it
+    /// takes only a part: what comes meanwhile may be more urgent than the rest.
     fn attempt(&mut self) -> Result<(), Failure> {
-        if self.trouble.is_some() {
-            // Where room is scarce, what people wrote goes first.
-            self.queue.make_contiguous().sort_by_key(|line| !line.now);
+        if self.trouble.is_some() || self.queued_bytes > BATCH {
+            // A barrier stays behind everything it waits for.
+            self.queue.make_contiguous().sort_by_key(|line| !line.now || line.bytes.is_empty());
         }
+        let mut bytes = 0;
+        let part = self.queue.iter().position(|line| {
+            bytes += line.bytes.len();
+            bytes > PART && bytes > line.bytes.len()
+        });
+        let rest = part.map(|n| self.queue.split_off(n));
+        let outcome = self.attempt_part();
+        self.queue.extend(rest.into_iter().flatten());
+        outcome
+    }
+
+    fn attempt_part(&mut self) -> Result<(), Failure> {
         // The second round is for the successor of a file whose sync failed.
         for _ in 0..2 {
             self.ensure_open()?;

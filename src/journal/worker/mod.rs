@@ -205,7 +205,7 @@ impl Worker {
         let reason = match (&self.trouble, &self.refused) {
             (Some((trouble, _)), _) => SafeText::new(trouble.to_string()),
             (None, Some(why)) => why.clone(),
-            (None, None) => SafeText::default(),
+            (None, None) => "there was no time left for them".into(),
         };
         self.open = None;
         // Nobody can hand over a line any more that nobody would take.
