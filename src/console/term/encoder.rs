@@ -13,6 +13,8 @@ use unicode_width::UnicodeWidthStr;
 
 /// Blanks in a row from which on erasing is shorter than writing them.
 const ERASE_FROM: usize = 8;
+/// Bytes painted at once for which a cursor is hidden.
+const SEEN_RUNNING: usize = 64;
 /// Cells that have not changed and are still written, because going around
 /// them takes as many bytes.
 const BRIDGE: usize = 3;
@@ -94,8 +96,15 @@ impl Encoder {
             self.out.extend_from_slice(b"\x1b[?25l");
             self.cursor_shown = Some(false);
         }
+        let before = self.out.len();
         for y in 0..self.height.min(next.area.height) {
             self.row(y, next);
+        }
+        // Where a terminal has no synchronized output, a cursor that is shown is
+        // seen running over the screen with what is painted.
+        if self.cursor_shown == Some(true) && self.out.len() - before > SEEN_RUNNING {
+            self.out.splice(before..before, *b"\x1b[?25l");
+            self.cursor_shown = Some(false);
         }
         if let Some((x, y)) = cursor
             && x < self.width
@@ -428,6 +437,21 @@ mod tests {
         assert_eq!(e.take(), b"");
         e.paint(&b, None);
         assert_eq!(e.take(), b"\x1b[?25l");
+    }
+
+    #[test]
+    fn the_cursor_does_not_run_along_with_what_is_painted() {
+        let mut e = fresh();
+        let plain = Style::new();
+        e.paint(&buffer(&[]), Some((3, 1)));
+        e.take();
+        e.paint(&buffer(&[("x", plain)]), Some((3, 1)));
+        assert_eq!(e.take(), b"\x1b[1;1Hx\x1b[2;4H", "a letter is not worth a blink");
+        let line = |c: char| c.to_string().repeat(20);
+        let (a, b) = (line('a'), line('b'));
+        e.paint(&buffer(&[(&a, plain), (&b, plain), (&a, plain), (&b, plain)]), Some((3, 1)));
+        let out = String::from_utf8(e.take()).unwrap();
+        assert!(out.starts_with("\x1b[?25l") && out.ends_with("\x1b[2;4H\x1b[?25h"), "{out:?}");
     }
 
     fn style() -> impl Strategy<Value = Style> {
