@@ -129,7 +129,7 @@ impl Drop for Desk {
 /// What the scribe does next.
 enum Next {
     Drafts(VecDeque<Draft>),
-    Observed(Observation),
+    Observed(Box<Observation>),
     Gap(Missed),
     Close(Closing),
     End,
@@ -159,7 +159,7 @@ impl Scribe {
         loop {
             match self.next() {
                 Next::Drafts(all) => all.into_iter().for_each(|d| self.draft(d)),
-                Next::Observed(o) => self.observed(o),
+                Next::Observed(o) => self.observed(*o),
                 Next::Gap(missed) => self.gap(missed),
                 Next::Close(closing) => {
                     let since = closing.until - closing.within / OBSERVATIONS_PART;
@@ -192,7 +192,7 @@ impl Scribe {
             }
             if let Some(o) = tray.observed.pop_front() {
                 tray.waiting = tray.waiting.saturating_sub(size(&o));
-                return Next::Observed(o);
+                return Next::Observed(Box::new(o));
             }
             // Told when the flood is over, not once for each of its waves.
             if tray.missed != Missed::default() {
