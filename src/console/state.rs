@@ -17,7 +17,7 @@ use crate::situation::{Change, Situation, TargetTrack};
 use crate::sources::{Call, Want};
 use crate::text::SafeText;
 use jiff::{SignedDuration, Timestamp};
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -288,6 +288,8 @@ pub struct State {
     pub(super) next_id: u64,
     /// What changed while it was watched, oldest first, at most [`CHANGES_KEPT`].
     pub(super) changes: Vec<Change>,
+    /// Topics that something was said of.
+    pub(super) answered: BTreeSet<Topic>,
     /// Observations taken in.
     pub(super) observed: usize,
     /// The logs pane has lines it has not looked at yet; [`super::Msg::Slice`] goes on.
@@ -357,6 +359,7 @@ impl State {
             watched: Vec::new(),
             next_id: 0,
             changes: Vec::new(),
+            answered: BTreeSet::new(),
             observed: 0,
             more_to_do: false,
             leaving: false,

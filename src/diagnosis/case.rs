@@ -10,6 +10,7 @@ use crate::situation::metric::{MetricKey, Series};
 use crate::situation::{GroupState, Reason, Situation};
 use crate::text::SafeText;
 use jiff::{SignedDuration, Timestamp};
+use std::collections::HashSet;
 
 /// What a diagnosis is given besides the situation: parts that are kept up to
 /// date elsewhere because they cost more than reading them.
@@ -85,6 +86,8 @@ pub(super) struct Case<'a> {
     pub ill: bool,
     /// Why counts are not known, when they are not.
     pub no_metrics: Option<Reason>,
+    /// Targets whose health checks time out, by group.
+    silent: HashSet<(&'a SafeText, &'a str, Option<u16>)>,
 }
 
 impl<'a> Case<'a> {
@@ -104,7 +107,15 @@ impl<'a> Case<'a> {
             failing: false,
             ill: false,
             no_metrics: None,
+            silent: HashSet::new(),
         };
+        c.silent = c
+            .groups
+            .iter()
+            .flat_map(|g| g.targets.as_ref().map_or(&[][..], |t| *t).iter().map(|t| (g.arn, t)))
+            .filter(|(_, t)| t.reason.as_str() == "Target.Timeout")
+            .map(|(arn, t)| (arn, t.id.as_str(), t.port))
+            .collect();
         // A line may be written a little before the minute of the onset is full.
         let early = from.checked_sub(SignedDuration::from_mins(2)).unwrap_or(from);
         c.signs = inputs.signs.since(early);
@@ -128,6 +139,12 @@ impl<'a> Case<'a> {
         }
         let any = self.s.metrics.keys().any(|k| k.subject == self.lb);
         (!any).then(|| Reason::NotFound { what: "data points in this window".into() })
+    }
+
+    /// True when health checks time out on a target this leg leads to.
+    pub fn times_out(&self, l: &Leg) -> bool {
+        let Some(group) = l.group.as_ref().filter(|_| !self.silent.is_empty()) else { return false };
+        l.targets.iter().any(|k| self.silent.contains(&(group, k.id.as_str(), k.port)))
     }
 
     /// True when something is wrong that a cause could explain.

@@ -72,7 +72,10 @@ impl Stale {
                 self.network |= moved || first;
             }
             Some(Want::Config | Want::Network) => {
-                (self.network, self.timeouts, self.strip) = (true, true, true);
+                // Configuration is asked again and again and hardly ever changes;
+                // paths are the dear part. The rest tells its age.
+                self.network |= first || !changes.is_empty();
+                (self.timeouts, self.strip) = (true, true);
             }
             Some(Want::Metrics) => (self.metrics, self.strip, self.timeouts) = (true, true, true),
             Some(Want::Ecs) => (self.timeouts, self.strip) = (true, true),

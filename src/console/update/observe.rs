@@ -45,7 +45,8 @@ pub fn observe(state: &mut State, o: &Observation) {
         f.behind += 1;
     }
     let changes = state.situation.apply(o);
-    state.stale.touch(o, &changes, false);
+    let first = !is_log && state.answered.insert(o.topic.clone());
+    state.stale.touch(o, &changes, first);
     state.observed += 1;
     if !changes.is_empty() {
         let extra = (state.changes.len() + changes.len()).saturating_sub(CHANGES_KEPT);

@@ -110,11 +110,7 @@ fn port(l: &Leg) -> String {
 /// Something fails the way a blocked path fails: checks that time out on these
 /// very targets, or connections that do.
 fn has_trace(c: &Case<'_>, l: &Leg) -> bool {
-    let group = l.group.as_ref().and_then(|g| c.groups.iter().find(|x| x.arn == g));
-    let timing_out = group.and_then(|g| g.targets.as_ref().ok()).is_some_and(|targets| {
-        targets.iter().any(|t| t.reason.as_str() == "Target.Timeout" && l.targets.contains(&t.key()))
-    });
-    timing_out || c.many("HTTPCode_ELB_504_Count")
+    c.many("HTTPCode_ELB_504_Count") || c.times_out(l)
 }
 
 pub(super) fn host_firewall(c: &Case<'_>, b: &mut Ballot) {
