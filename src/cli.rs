@@ -2,9 +2,11 @@
 //! reads no environment and no file, so that every mistake can be a test.
 
 mod error;
+mod path;
 mod target;
 
 pub use error::Stop;
+pub use path::{End, Path};
 pub use target::Target;
 
 use crate::config::{Color, Config, Redact, Sync, Theme, is_log_group};
@@ -39,6 +41,11 @@ enum Command {
     /// Run the whole procedure once, without a screen
     #[command(after_help = EXIT_CODES)]
     Check(CheckArgs),
+    /// Would a packet get there, and its answer back? As configured; nothing is sent
+    #[command(after_help = path::EXIT_CODES)]
+    Path(path::PathArgs),
+    /// Write what can be observed of a load balancer into a folder of AWS CLI answers
+    Snapshot(SnapshotArgs),
     /// Append a note to an incident file
     Note(Note),
     /// Write an incident file out as a postmortem
@@ -78,6 +85,19 @@ struct CheckArgs {
     /// Also record what is observed in this incident file
     #[arg(long, value_name = "FILE")]
     incident: Option<PathBuf>,
+    /// Look at a folder of AWS CLI JSON answers instead of the cloud
+    #[arg(long, value_name = "DIR")]
+    snapshot: Option<PathBuf>,
+    #[command(flatten)]
+    observe: ObserveArgs,
+}
+
+#[derive(Args, Debug)]
+struct SnapshotArgs {
+    /// Name, ARN or DNS name of a load balancer, ARN of a target group, URL or host name
+    target: Target,
+    /// Folder to write; it is made, and must not hold anything yet
+    dir: PathBuf,
     #[command(flatten)]
     observe: ObserveArgs,
 }
@@ -193,6 +213,16 @@ pub struct Check {
     pub target: Target,
     pub json: bool,
     pub incident: Option<PathBuf>,
+    /// A folder to look at instead of the cloud.
+    pub snapshot: Option<PathBuf>,
+    pub observe: Observe,
+}
+
+/// `badgate snapshot`, checked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Snapshot {
+    pub target: Target,
+    pub dir: PathBuf,
     pub observe: Observe,
 }
 
@@ -300,6 +330,8 @@ impl std::fmt::Display for Resolve {
 pub enum Invocation {
     Open(Box<Open>),
     Check(Box<Check>),
+    Path(Box<Path>),
+    Snapshot(Box<Snapshot>),
     Note(Note),
     Export(Export),
     Completions(clap_complete::Shell),
@@ -327,6 +359,13 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Invocation, Sto
             target: a.target,
             json: a.json,
             incident: a.incident,
+            snapshot: a.snapshot,
+            observe: checked(a.observe)?,
+        })),
+        Command::Path(a) => Invocation::Path(Box::new(a.checked()?)),
+        Command::Snapshot(a) => Invocation::Snapshot(Box::new(Snapshot {
+            target: a.target,
+            dir: a.dir,
             observe: checked(a.observe)?,
         })),
         Command::Note(n) => Invocation::Note(n),
@@ -405,6 +444,12 @@ pub fn man() -> std::io::Result<Vec<u8>> {
     }
     out.extend_from_slice(b".SH \"EXIT STATUS\"\nOf \\fBbadgate check\\fR:\n");
     for line in EXIT_CODES.lines().skip(1) {
+        if let Some((code, what)) = line.trim().split_once("  ") {
+            out.extend_from_slice(format!(".TP\n\\fB{code}\\fR\n{what}\n").as_bytes());
+        }
+    }
+    out.extend_from_slice(b"Of \\fBbadgate path\\fR:\n");
+    for line in path::EXIT_CODES.lines().skip(1) {
         if let Some((code, what)) = line.trim().split_once("  ") {
             out.extend_from_slice(format!(".TP\n\\fB{code}\\fR\n{what}\n").as_bytes());
         }

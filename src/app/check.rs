@@ -1,7 +1,7 @@
 //! `badgate check TARGET`: everything asked once, every step judged, one report.
 
 use super::recorder::record_of;
-use super::{Failure, config, lang, print, source};
+use super::{Failure, config, lang, print, snapshot, source};
 use crate::cli::Check;
 use crate::diagnosis::Judgement;
 use crate::diagnosis::catalogue::Catalogue;
@@ -11,10 +11,11 @@ use crate::procedure::{Context, Incident, Procedure};
 use crate::report::check::Report;
 use crate::report::verdicts::{self, JUDGE};
 use crate::situation::{Observation, Situation};
-use crate::sources::{Candidate, Command, Event, Link, Want, file_tail};
+use crate::sources::{Candidate, Command, Event, Link, Options, Want, file_tail};
 use crate::text::SafeText;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// How long the disk may take for the last of an incident file.
@@ -50,19 +51,14 @@ pub fn run(args: &Check) -> Result<u8, Failure> {
     let log_files = args.observe.log_files.clone();
     let timeout = args.observe.timeout;
     let asked = target.clone();
-    let observed = crate::console::run::block_on(async move {
-        // Each file is read once, whole as far as it is read at all, while the
-        // cloud answers; a tail would be cut off where the last answer falls.
-        let files = tokio::task::spawn_blocking(move || file_tail::once(&log_files));
-        let mut observed = observe(source::start(options, Vec::new())?, asked, timeout).await;
-        if let Ok(all) = &mut observed {
-            all.extend(files.await.unwrap_or_default());
+    let observations = match &args.snapshot {
+        Some(dir) => {
+            let mut all = snapshot::observe(dir, &asked)?;
+            all.extend(file_tail::once(&log_files));
+            all
         }
-        Ok::<_, std::io::Error>(observed)
-    })
-    .and_then(|r| r)
-    .map_err(|e| Failure::failed(format!("cannot start: {e}")))?;
-    let observations = observed?;
+        None => look(options, log_files, asked, timeout)?,
+    };
 
     let mut situation = Situation::new();
     for o in &observations {
@@ -71,7 +67,8 @@ pub fn run(args: &Check) -> Result<u8, Failure> {
             w.append(record_of(o), Durability::Grouped, |_| {});
         }
     }
-    let now = Timestamp::now();
+    // A folder is judged as of its own time.
+    let now = situation.at.filter(|_| args.snapshot.is_some()).unwrap_or_else(Timestamp::now);
     let back = SignedDuration::try_from(args.observe.since).unwrap_or(SignedDuration::from_mins(30));
     let since = now.checked_sub(back).unwrap_or(now);
     let incident = args.incident.as_ref().map(|path| Incident {
@@ -97,6 +94,27 @@ pub fn run(args: &Check) -> Result<u8, Failure> {
     }
     let text = if args.json { report.to_json() } else { report.to_text() };
     Ok(print(text.as_bytes(), report.exit_code()))
+}
+
+/// Asks the cloud for everything and reads the files, at most `timeout` long.
+pub(super) fn look(
+    options: Options,
+    log_files: Vec<PathBuf>,
+    target: String,
+    timeout: Duration,
+) -> Result<Vec<Observation>, Failure> {
+    crate::console::run::block_on(async move {
+        // Each file is read once, whole as far as it is read at all, while the
+        // cloud answers; a tail would be cut off where the last answer falls.
+        let files = tokio::task::spawn_blocking(move || file_tail::once(&log_files));
+        let mut observed = observe(source::start(options, Vec::new())?, target, timeout).await;
+        if let Ok(all) = &mut observed {
+            all.extend(files.await.unwrap_or_default());
+        }
+        Ok::<_, std::io::Error>(observed)
+    })
+    .and_then(|r| r)
+    .map_err(|e| Failure::failed(format!("cannot start: {e}")))?
 }
 
 /// Asks for everything and collects what is said until all was answered or has

@@ -6,7 +6,9 @@ mod doctor;
 mod export;
 mod note;
 mod open;
+mod path;
 pub mod recorder;
+mod snapshot;
 pub mod source;
 
 use crate::cli::{self, Invocation, Stop};
@@ -60,6 +62,8 @@ pub fn run(args: impl IntoIterator<Item = OsString>, started: Instant) -> u8 {
     let done = match invocation {
         Invocation::Open(args) => open::run(&args, started),
         Invocation::Check(args) => check::run(&args),
+        Invocation::Path(args) => path::run(&args),
+        Invocation::Snapshot(args) => snapshot::run(&args),
         Invocation::Note(args) => note::run(&args),
         Invocation::Export(args) => export::run(&args),
         Invocation::Completions(shell) => Ok(print(&cli::completions(shell), 0)),

@@ -2,6 +2,7 @@
 
 pub mod check;
 pub mod export;
+pub mod path;
 pub mod redact;
 pub mod verdicts;
 

@@ -14,6 +14,7 @@ pub mod aws;
 pub mod file_tail;
 mod line_cap;
 pub mod outbox;
+pub mod snapshot;
 pub mod stamp;
 
 /// What the console and `check` ask of a source.

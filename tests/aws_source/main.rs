@@ -7,10 +7,12 @@
 //! | `waves.rs` | sequential round trips, the whole picture, pages followed everywhere |
 //! | `faults.rs` | each call failing in each way: only its topic suffers, and it heals |
 //! | `polling.rs` | refresh, watch, budget with many groups, the end of a link |
+//! | `path.rs` | the network around two ends, and only that |
 //! | `wire.rs` | half answers of every protocol, hosts, what is signed and what is not |
 //! | `surroundings.rs` | profiles, regions and credentials as the environment has them |
 
 mod faults;
+mod path;
 mod polling;
 mod resolve;
 #[path = "../support/mod.rs"]

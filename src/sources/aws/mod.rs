@@ -17,6 +17,7 @@ pub mod metrics;
 mod names;
 mod observer;
 pub mod operations;
+pub mod path;
 mod target;
 mod whole;
 

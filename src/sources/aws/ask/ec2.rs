@@ -90,6 +90,33 @@ pub async fn instances(aws: &Aws, vpc: &str) -> Result<Vec<Instance>, Reason> {
     Ok(all.iter().flat_map(|r| r.instances.iter().flatten()).map(convert::instance).collect())
 }
 
+/// Instances by id; those that are gone are left out.
+pub async fn instances_by_id(aws: &Aws, ids: &[SafeText]) -> Result<Vec<Instance>, Reason> {
+    let all = all!(
+        aws,
+        DESCRIBE_INSTANCES,
+        describe_instances,
+        reservations,
+        "reservationSet",
+        filter("instance-id", ids.iter().map(ToString::to_string)),
+        1000
+    );
+    Ok(all.iter().flat_map(|r| r.instances.iter().flatten()).map(convert::instance).collect())
+}
+
+/// Network interfaces by id; those that are gone are left out.
+pub async fn interfaces_by_id(aws: &Aws, ids: &[SafeText]) -> Result<Vec<Interface>, Reason> {
+    let parts = ids.chunks(VALUES).map(|p| filter("network-interface-id", p.iter().map(ToString::to_string)));
+    let found = try_join_all(parts.map(|by| interfaces_by(aws, by))).await?;
+    Ok(found.into_iter().flatten().collect())
+}
+
+/// Network interfaces of the NAT gateways of a VPC.
+pub async fn nat_interfaces(aws: &Aws, vpc: &str) -> Result<Vec<Interface>, Reason> {
+    let here = interfaces_by(aws, filter("interface-type", ["nat_gateway"])).await?;
+    Ok(here.into_iter().filter(|i| i.vpc.as_str() == vpc).collect())
+}
+
 async fn groups_by(aws: &Aws, by: Filter) -> Result<Vec<SecurityGroup>, Reason> {
     let all = all!(
         aws,
