@@ -394,6 +394,11 @@ fn what_is_written_is_read_back() {
     let dir = tempfile::tempdir().unwrap();
     let folder = dir.path().join("new");
     let files = snapshot::write(&folder, &before).unwrap();
+    for entry in std::fs::read_dir(&folder).unwrap() {
+        use std::os::unix::fs::PermissionsExt;
+        let mode = entry.unwrap().metadata().unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600, "for its owner only");
+    }
     let read = snapshot::read(&folder).unwrap();
     assert_eq!((read.files, read.remarks.len()), (files, 0), "{:?}", read.remarks);
     let fold = |list: &[Observation]| {

@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 /// Member of our own beside an answer: when it was true.
@@ -41,7 +42,9 @@ pub fn write(dir: &Path, observations: &[Observation]) -> std::io::Result<usize>
         let path = dir.join(format!("{name}.json"));
         // Whole or not at all: half a file would be taken for a truncated answer.
         let half = dir.join(format!(".{name}.json.part"));
-        let mut file = std::fs::File::create(&half)?;
+        // Log lines and a network's layout are for their owner, as incident files are.
+        let mut file =
+            std::fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&half)?;
         file.write_all(text.as_bytes())?;
         file.sync_all()?;
         std::fs::rename(&half, &path)?;
