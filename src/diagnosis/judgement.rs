@@ -79,6 +79,8 @@ impl Stale {
             }
             Some(Want::Metrics) => (self.metrics, self.strip, self.timeouts) = (true, true, true),
             Some(Want::Ecs) => (self.timeouts, self.strip) = (true, true),
+            // Only the diagnosis reads these.
+            Some(Want::Around | Want::Changes | Want::AccessLog) => {}
         }
     }
 }

@@ -196,7 +196,12 @@ const GAIN: f64 = 12.0;
 /// all along). Minutes without data count neither way. No randomness: the same
 /// series gives the same answer.
 pub fn onset(s: &Situation) -> Option<Onset> {
-    let (minutes, known) = errors(s)?;
+    onset_of(s, s.lb_arn()?)
+}
+
+/// [`onset`] of one load balancer, in view or not.
+pub fn onset_of(s: &Situation, lb: &SafeText) -> Option<Onset> {
+    let (minutes, known) = errors(s, lb)?;
     let n = known.len();
     let sum: f64 = known.iter().sum();
     if n <= BEFORE || sum <= 0.0 {
@@ -247,8 +252,8 @@ pub fn onset(s: &Situation) -> Option<Onset> {
 }
 
 /// Known minutes and the 5xx in each, oldest first.
-fn errors(s: &Situation) -> Option<(Vec<Timestamp>, Vec<f64>)> {
-    let (arn, at) = (s.lb_arn()?, s.at?);
+fn errors(s: &Situation, arn: &SafeText) -> Option<(Vec<Timestamp>, Vec<f64>)> {
+    let at = s.at?;
     let series = |name: &str| s.series(&MetricKey::alb(arn.clone(), name, "Sum"));
     let requests = series("RequestCount");
     let parts = [

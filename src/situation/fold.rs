@@ -1,6 +1,8 @@
 //! Observations in, situation out. Folding is incremental and never forgets a
 //! value because a later question failed.
 
+use super::access::AccessLog;
+use super::around::{Certificate, Changes, Database, Function, InstanceStatus, ScalingGroup};
 use super::datum::{Datum, Gap, Reason};
 use super::ecs::{Service, Task, TaskDefinition};
 use super::elb::{Attributes, Listener, LoadBalancer, Rule, TargetGroup, TargetHealth, TargetKey};
@@ -26,6 +28,13 @@ pub struct LbState {
     /// When metrics were last fetched, or why not. Values are in `Situation::metrics`.
     pub metrics: Datum<()>,
     pub tags: Datum<()>,
+    /// When metrics of what stands behind it were last fetched, or why not.
+    pub host_metrics: Datum<()>,
+    pub changes: Datum<Changes>,
+    pub access_log: Datum<Box<AccessLog>>,
+    /// Certificates by listener ARN.
+    pub certificates: BTreeMap<SafeText, Datum<Vec<SafeText>>>,
+    pub scaling: Datum<Vec<ScalingGroup>>,
 }
 
 /// Everything known about one target group.
@@ -67,6 +76,8 @@ pub struct VpcState {
     pub route_tables: Datum<Vec<RouteTable>>,
     pub instances: Datum<Vec<Instance>>,
     pub interfaces: Datum<Vec<Interface>>,
+    pub status: Datum<Vec<InstanceStatus>>,
+    pub databases: Datum<Vec<Database>>,
 }
 
 /// Something that changed with this observation, for the timeline.
@@ -106,6 +117,10 @@ pub struct Situation {
     /// Tasks by service ARN.
     pub tasks: BTreeMap<SafeText, Datum<Vec<Task>>>,
     pub task_definitions: BTreeMap<SafeText, Datum<TaskDefinition>>,
+    /// By ARN.
+    pub certificates: BTreeMap<SafeText, Datum<Certificate>>,
+    /// By ARN.
+    pub functions: BTreeMap<SafeText, Datum<Function>>,
     pub log_groups: Datum<Vec<LogGroup>>,
     /// State of each followed log, by group name.
     pub tails: BTreeMap<SafeText, Datum<Tail>>,
@@ -212,6 +227,37 @@ impl Situation {
             }
             (Topic::TaskDefinition(arn), Fact::TaskDefinition(v)) => {
                 set(self.task_definitions.entry(arn.clone()).or_default(), v, at, src)
+            }
+            (Topic::HostMetrics(lb), Fact::Metrics(v)) => {
+                let newest = self.lb_mut(lb).host_metrics.learn((), at, src.clone());
+                self.take_metrics(v, newest);
+                false
+            }
+            (Topic::Changes(lb), Fact::Changes(v)) => {
+                set(&mut self.lb_mut(lb).changes, v, at, src);
+                false
+            }
+            (Topic::AccessLog(lb), Fact::AccessLog(v)) => {
+                set(&mut self.lb_mut(lb).access_log, v, at, src);
+                false
+            }
+            (Topic::ListenerCertificates(listener), Fact::CertificateArns(v)) => {
+                let lb = self.lb_of_listener(listener);
+                set(self.lb_mut(&lb).certificates.entry(listener.clone()).or_default(), v, at, src)
+            }
+            (Topic::Certificate(arn), Fact::Certificate(v)) => {
+                set(self.certificates.entry(arn.clone()).or_default(), v, at, src)
+            }
+            (Topic::InstanceStatus(vpc), Fact::InstanceStatus(v)) => {
+                set(&mut self.vpc_mut(vpc).status, v, at, src)
+            }
+            (Topic::Scaling(lb), Fact::Scaling(v)) => {
+                set(&mut self.lb_mut(lb).scaling, v, at, src);
+                false
+            }
+            (Topic::Databases(vpc), Fact::Databases(v)) => set(&mut self.vpc_mut(vpc).databases, v, at, src),
+            (Topic::Function(arn), Fact::Function(v)) => {
+                set(self.functions.entry(arn.clone()).or_default(), v, at, src)
             }
             (Topic::LogGroups, Fact::LogGroups(v)) => {
                 set(&mut self.log_groups, v, at, src);
@@ -383,6 +429,18 @@ impl Situation {
             Topic::EcsServices(a) => self.groups.entry(a.clone()).or_default().services.fail(gap),
             Topic::EcsTasks(s) => self.tasks.entry(s.clone()).or_default().fail(gap),
             Topic::TaskDefinition(a) => self.task_definitions.entry(a.clone()).or_default().fail(gap),
+            Topic::HostMetrics(a) => self.lb_mut(a).host_metrics.fail(gap),
+            Topic::Changes(a) => self.lb_mut(a).changes.fail(gap),
+            Topic::AccessLog(a) => self.lb_mut(a).access_log.fail(gap),
+            Topic::ListenerCertificates(l) => {
+                let lb = self.lb_of_listener(l);
+                self.lb_mut(&lb).certificates.entry(l.clone()).or_default().fail(gap)
+            }
+            Topic::Certificate(a) => self.certificates.entry(a.clone()).or_default().fail(gap),
+            Topic::InstanceStatus(v) => self.vpc_mut(v).status.fail(gap),
+            Topic::Scaling(a) => self.lb_mut(a).scaling.fail(gap),
+            Topic::Databases(v) => self.vpc_mut(v).databases.fail(gap),
+            Topic::Function(a) => self.functions.entry(a.clone()).or_default().fail(gap),
             Topic::LogGroups => self.log_groups.fail(gap),
             Topic::Tail(g) => self.tails.entry(g.clone()).or_default().fail(gap),
         }

@@ -1,6 +1,8 @@
 //! The vocabulary of an incident and the fold that turns observations into a
 //! situation. Pure data: no clock, no I/O, no terminal, no cloud SDK.
 
+pub mod access;
+pub mod around;
 pub mod datum;
 pub mod ecs;
 pub mod elb;
@@ -14,5 +16,5 @@ mod want;
 
 pub use datum::{Datum, Gap, Known, Reason};
 pub use fold::{Change, GroupState, LbState, Situation, TargetTrack, VpcState};
-pub use observation::{Fact, Identity, Observation, ResolvedTarget, Topic, short};
+pub use observation::{Fact, Identity, Observation, ResolvedTarget, Topic, short, short_name};
 pub use want::Want;

@@ -1,6 +1,8 @@
 //! An observation: the answer to one question at one moment, or the failure
 //! to get it. Immutable; everything the console knows came as one.
 
+use super::access::AccessLog;
+use super::around::{Certificate, Changes, Database, Function, InstanceStatus, ScalingGroup};
 use super::datum::Reason;
 use super::ecs::{Service, Task, TaskDefinition};
 use super::elb::{Attributes, Listener, LoadBalancer, Rule, TargetGroup, TargetHealth};
@@ -60,6 +62,25 @@ pub enum Topic {
     EcsTasks(SafeText),
     /// One ECS task definition by ARN.
     TaskDefinition(SafeText),
+    /// Metrics of what stands behind a load balancer (instances, services,
+    /// functions, databases), by load balancer ARN.
+    HostMetrics(SafeText),
+    /// Changes around the onset, by load balancer ARN.
+    Changes(SafeText),
+    /// Access log of a load balancer, by ARN.
+    AccessLog(SafeText),
+    /// Certificates of a listener besides its default one, by listener ARN.
+    ListenerCertificates(SafeText),
+    /// One certificate by ARN.
+    Certificate(SafeText),
+    /// Status checks of the instances that are targets, by VPC.
+    InstanceStatus(SafeText),
+    /// Auto Scaling groups that hold targets, by load balancer ARN.
+    Scaling(SafeText),
+    /// Databases the targets may reach, by VPC.
+    Databases(SafeText),
+    /// One function by ARN.
+    Function(SafeText),
     /// Log groups that could be tailed.
     LogGroups,
     /// The tail of one log group by name.
@@ -91,6 +112,15 @@ impl Topic {
             | Topic::EcsServices(s)
             | Topic::EcsTasks(s)
             | Topic::TaskDefinition(s)
+            | Topic::HostMetrics(s)
+            | Topic::Changes(s)
+            | Topic::AccessLog(s)
+            | Topic::ListenerCertificates(s)
+            | Topic::Certificate(s)
+            | Topic::InstanceStatus(s)
+            | Topic::Scaling(s)
+            | Topic::Databases(s)
+            | Topic::Function(s)
             | Topic::Tail(s) => s.as_str(),
         }
     }
@@ -120,6 +150,15 @@ impl Topic {
             Topic::EcsServices(_) => "ECS services",
             Topic::EcsTasks(_) => "ECS tasks",
             Topic::TaskDefinition(_) => "task definition",
+            Topic::HostMetrics(_) => "metrics of targets",
+            Topic::Changes(_) => "changes",
+            Topic::AccessLog(_) => "access log",
+            Topic::ListenerCertificates(_) => "listener certificates",
+            Topic::Certificate(_) => "certificate",
+            Topic::InstanceStatus(_) => "instance status",
+            Topic::Scaling(_) => "Auto Scaling groups",
+            Topic::Databases(_) => "databases",
+            Topic::Function(_) => "function",
             Topic::LogGroups => "log groups",
             Topic::Tail(_) => "log tail",
         }
@@ -154,6 +193,12 @@ pub fn short(id: &str) -> &str {
     }
 }
 
+/// The last part of an ARN's path, or the whole of what is no ARN: `prod` for
+/// `arn:aws:ecs:r:1:cluster/prod`.
+pub fn short_name(id: &str) -> &str {
+    if id.starts_with("arn:") { id.rsplit(['/', ':']).next().unwrap_or(id) } else { id }
+}
+
 /// What an answer says.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "fact", content = "data", rename_all = "snake_case")]
@@ -179,6 +224,15 @@ pub enum Fact {
     EcsServices(Vec<Service>),
     EcsTasks(Vec<Task>),
     TaskDefinition(TaskDefinition),
+    Changes(Changes),
+    AccessLog(Box<AccessLog>),
+    /// ARNs, in the API's order.
+    CertificateArns(Vec<SafeText>),
+    Certificate(Certificate),
+    InstanceStatus(Vec<InstanceStatus>),
+    Scaling(Vec<ScalingGroup>),
+    Databases(Vec<Database>),
+    Function(Function),
     LogGroups(Vec<LogGroup>),
     /// New lines of a tail, oldest first.
     LogLines(Vec<LogLine>),

@@ -15,6 +15,12 @@ pub enum Want {
     Metrics,
     /// Services, tasks and task definitions behind the groups.
     Ecs,
+    /// Status checks, Auto Scaling, certificates, databases, functions.
+    Around,
+    /// Changes around the onset (CloudTrail).
+    Changes,
+    /// Rows of the load balancer's access log.
+    AccessLog,
     /// Which log groups there are.
     LogGroups,
     /// Recent log lines of the followed groups.
@@ -23,8 +29,18 @@ pub enum Want {
 
 impl Want {
     /// All kinds.
-    pub const ALL: [Want; 7] =
-        [Want::Health, Want::Config, Want::Network, Want::Metrics, Want::Ecs, Want::LogGroups, Want::Logs];
+    pub const ALL: [Want; 10] = [
+        Want::Health,
+        Want::Config,
+        Want::Network,
+        Want::Metrics,
+        Want::Ecs,
+        Want::Around,
+        Want::Changes,
+        Want::AccessLog,
+        Want::LogGroups,
+        Want::Logs,
+    ];
 
     /// The kind a topic belongs to; `None` for identity and target.
     pub fn of(topic: &Topic) -> Option<Want> {
@@ -46,7 +62,15 @@ impl Want {
             | Topic::Instances(_)
             | Topic::Interfaces(_)
             | Topic::PrefixList(_) => Want::Network,
-            Topic::Metrics(_) => Want::Metrics,
+            Topic::Metrics(_) | Topic::HostMetrics(_) => Want::Metrics,
+            Topic::Changes(_) => Want::Changes,
+            Topic::AccessLog(_) => Want::AccessLog,
+            Topic::ListenerCertificates(_)
+            | Topic::Certificate(_)
+            | Topic::InstanceStatus(_)
+            | Topic::Scaling(_)
+            | Topic::Databases(_)
+            | Topic::Function(_) => Want::Around,
             Topic::EcsServices(_) | Topic::EcsTasks(_) | Topic::TaskDefinition(_) => Want::Ecs,
             Topic::LogGroups => Want::LogGroups,
             Topic::Tail(_) => Want::Logs,

@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use std::time::Duration;
 use tokio::sync::mpsc;
 
+pub mod access_log;
 #[cfg(feature = "aws")]
 pub mod aws;
 pub mod file_tail;

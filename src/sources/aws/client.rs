@@ -5,6 +5,7 @@ use super::error::{self, Tried};
 use super::guard::Guard;
 use super::limiter::Limiter;
 use super::operations::Operation;
+use super::plain::{Body, Plain, Question, ServiceError};
 use crate::situation::Reason;
 use crate::sources::{Call, Options};
 use crate::text::SafeText;
@@ -52,6 +53,8 @@ pub struct Clients {
     pub cloudwatch: aws_sdk_cloudwatch::Client,
     pub logs: aws_sdk_cloudwatchlogs::Client,
     pub sts: aws_sdk_sts::Client,
+    /// The services we ask little of; `None` without credentials.
+    pub plain: Option<Plain>,
     region: SafeText,
     expiry: Arc<Mutex<Option<Timestamp>>>,
 }
@@ -191,6 +194,20 @@ impl Aws {
     }
 }
 
+impl Clients {
+    /// Asks one of the services without a client of its own.
+    pub async fn plain(
+        &self,
+        op: &'static Operation,
+        question: Question,
+    ) -> Result<Body, SdkError<ServiceError, HttpResponse>> {
+        match &self.plain {
+            Some(plain) => plain.send(op, question).await,
+            None => Err(SdkError::construction_failure("there are no credentials")),
+        }
+    }
+}
+
 /// The longest that one call may take.
 fn deadline(options: &Options) -> Duration {
     options.call_timeout.unwrap_or(DEADLINE).max(EARLIER * 2)
@@ -286,6 +303,7 @@ impl Clients {
             sts: aws_sdk_sts::Client::from_conf(
                 aws_sdk_sts::config::Builder::from(&sdk).interceptor(guard()).build(),
             ),
+            plain: Plain::new(&sdk, guard()),
             region: region.into(),
             expiry,
         })

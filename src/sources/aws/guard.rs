@@ -134,8 +134,9 @@ impl Intercept for Guard {
         }
         let wire = match meta.service() {
             "CloudWatch" => Wire::Cbor,
-            "CloudWatch Logs" | "ECS" => Wire::Json,
-            "EC2" | "STS" | "Elastic Load Balancing v2" => Wire::Xml,
+            "CloudWatch Logs" | "ECS" | "CloudTrail" | "ACM" | "Lambda" => Wire::Json,
+            "EC2" | "STS" | "Elastic Load Balancing v2" | "Auto Scaling" | "RDS" => Wire::Xml,
+            "S3" if meta.name() == "ListObjectsV2" => Wire::Xml,
             _ => return Ok(()),
         };
         whole::check(wire, body).map_err(|what| NotWhole(what).into())

@@ -35,6 +35,9 @@ pub fn share(family: Family) -> Share {
         Family::LogLists => s(4.0, 2.0, 0.0, 2),
         Family::LogEvents => s(4.0, 3.0, 0.0, 3),
         Family::LogTail => s(3.0, 0.5, 0.0, 3),
+        Family::Trail => s(2.0, 1.5, 0.0, 2),
+        Family::Objects => s(40.0, 20.0, 0.0, 8),
+        Family::Around => s(20.0, 5.0, 0.0, 6),
     }
 }
 

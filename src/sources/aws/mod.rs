@@ -18,8 +18,10 @@ mod names;
 mod observer;
 pub mod operations;
 pub mod path;
+mod plain;
 mod target;
 mod whole;
+mod xml;
 
 pub use client::{Aws, Clients, Place};
 pub use observer::{observe, start, start_at};

@@ -25,11 +25,17 @@ pub enum Family {
     LogEvents,
     /// `StartLiveTail`: a few sessions at a time.
     LogTail,
+    /// `LookupEvents`: 2 a second per account and region.
+    Trail,
+    /// Reads of one bucket: thousands a second; ours are few and large.
+    Objects,
+    /// Auto Scaling, ACM, RDS, Lambda reads: tens a second each.
+    Around,
 }
 
 impl Family {
     /// All families, in the order of their discriminants.
-    pub const ALL: [Family; 8] = [
+    pub const ALL: [Family; 11] = [
         Family::Sts,
         Family::Elb,
         Family::Ec2,
@@ -38,6 +44,9 @@ impl Family {
         Family::LogLists,
         Family::LogEvents,
         Family::LogTail,
+        Family::Trail,
+        Family::Objects,
+        Family::Around,
     ];
 }
 
@@ -108,9 +117,13 @@ operations! {
         Some("elasticloadbalancing:DescribeTargetHealth"), Elb, true, "target health";
     DESCRIBE_ELB_TAGS = "elbv2" "Elastic Load Balancing v2" "DescribeTags"
         Some("elasticloadbalancing:DescribeTags"), Elb, false, "tags, and log groups named by them";
+    DESCRIBE_LISTENER_CERTIFICATES = "elbv2" "Elastic Load Balancing v2" "DescribeListenerCertificates"
+        Some("elasticloadbalancing:DescribeListenerCertificates"), Elb, false, "certificates besides the default one";
 
     DESCRIBE_INSTANCES = "ec2" "EC2" "DescribeInstances"
         Some("ec2:DescribeInstances"), Ec2, false, "instances behind the targets";
+    DESCRIBE_INSTANCE_STATUS = "ec2" "EC2" "DescribeInstanceStatus"
+        Some("ec2:DescribeInstanceStatus"), Ec2, false, "status checks of instances, hosts and volumes";
     DESCRIBE_NETWORK_INTERFACES = "ec2" "EC2" "DescribeNetworkInterfaces"
         Some("ec2:DescribeNetworkInterfaces"), Ec2, false, "addresses of the load balancer and owners of ip targets";
     DESCRIBE_SECURITY_GROUPS = "ec2" "EC2" "DescribeSecurityGroups"
@@ -143,6 +156,36 @@ operations! {
     GET_METRIC_DATA = "cloudwatch" "CloudWatch" "GetMetricData"
         Some("cloudwatch:GetMetricData"), Metrics, false, "metrics and the time the trouble began";
 
+    LIST_METRICS = "cloudwatch" "CloudWatch" "ListMetrics"
+        Some("cloudwatch:ListMetrics"), Metrics, false, "memory and disks of instances, as their agents report them";
+
+    LOOKUP_EVENTS = "cloudtrail" "CloudTrail" "LookupEvents"
+        Some("cloudtrail:LookupEvents"), Trail, false, "who changed what before the trouble began";
+    LIST_OBJECTS = "s3" "S3" "ListObjectsV2"
+        Some("s3:ListBucket"), Objects, false, "access logs in S3: which request failed on which target";
+    GET_OBJECT = "s3" "S3" "GetObject"
+        Some("s3:GetObject"), Objects, false, "access logs in S3: which request failed on which target";
+    DESCRIBE_AUTO_SCALING_GROUPS = "autoscaling" "Auto Scaling" "DescribeAutoScalingGroups"
+        Some("autoscaling:DescribeAutoScalingGroups"), Around, false, "sizes and suspended processes of Auto Scaling groups";
+    DESCRIBE_SCALING_ACTIVITIES = "autoscaling" "Auto Scaling" "DescribeScalingActivities"
+        Some("autoscaling:DescribeScalingActivities"), Around, false, "instances that were started and stopped";
+    DESCRIBE_CERTIFICATE = "acm" "ACM" "DescribeCertificate"
+        Some("acm:DescribeCertificate"), Around, false, "whether listener certificates are valid";
+    DESCRIBE_DB_INSTANCES = "rds" "RDS" "DescribeDBInstances"
+        Some("rds:DescribeDBInstances"), Around, false, "state of the databases behind the targets";
+    GET_FUNCTION_CONFIGURATION = "lambda" "Lambda" "GetFunctionConfiguration"
+        Some("lambda:GetFunctionConfiguration"), Around, false, "state and timeout of functions that are targets";
+    GET_POLICY = "lambda" "Lambda" "GetPolicy"
+        Some("lambda:GetPolicy"), Around, false, "whether the load balancer may invoke a function";
+    GET_FUNCTION_CONCURRENCY = "lambda" "Lambda" "GetFunctionConcurrency"
+        Some("lambda:GetFunctionConcurrency"), Around, false, "concurrency set aside for a function";
+
+    DESCRIBE_DELIVERY_SOURCES = "logs" "CloudWatch Logs" "DescribeDeliverySources"
+        Some("logs:DescribeDeliverySources"), LogLists, false, "access logs delivered to CloudWatch Logs";
+    DESCRIBE_DELIVERIES = "logs" "CloudWatch Logs" "DescribeDeliveries"
+        Some("logs:DescribeDeliveries"), LogLists, false, "access logs delivered to CloudWatch Logs";
+    GET_DELIVERY_DESTINATION = "logs" "CloudWatch Logs" "GetDeliveryDestination"
+        Some("logs:GetDeliveryDestination"), LogLists, false, "access logs delivered to CloudWatch Logs";
     DESCRIBE_LOG_GROUPS = "logs" "CloudWatch Logs" "DescribeLogGroups"
         Some("logs:DescribeLogGroups"), LogLists, false, "the list of log groups";
     FILTER_LOG_EVENTS = "logs" "CloudWatch Logs" "FilterLogEvents"
@@ -182,6 +225,10 @@ pub fn may_sign(sdk_service: &str, name: &str, allow_changes: bool) -> bool {
     !NEVER.contains(&name) && (allow_changes || find(sdk_service, name).is_some())
 }
 
+/// The one action that reads what somebody stored, and where it may.
+const OBJECTS: &str = "s3:GetObject";
+const LOG_OBJECTS: &str = "arn:aws:s3:::*/AWSLogs/*/elasticloadbalancing/*";
+
 /// The least-privilege policy: exactly the actions of the table, sorted.
 /// None of the list and describe actions of these services takes a resource,
 /// but for a few ECS and Logs ones whose resources are found only by looking.
@@ -189,9 +236,14 @@ pub fn iam_policy() -> Value {
     let mut actions: Vec<&str> = ALL.iter().filter_map(|op| op.action).collect();
     actions.sort_unstable();
     actions.dedup();
+    // The content of objects is read below the folder of access logs only.
+    actions.retain(|a| *a != OBJECTS);
     json!({
         "Version": "2012-10-17",
-        "Statement": [{ "Sid": "BadgateReadOnly", "Effect": "Allow", "Action": actions, "Resource": "*" }],
+        "Statement": [
+            { "Sid": "BadgateReadOnly", "Effect": "Allow", "Action": actions, "Resource": "*" },
+            { "Sid": "BadgateAccessLogs", "Effect": "Allow", "Action": [OBJECTS], "Resource": LOG_OBJECTS },
+        ],
     })
 }
 
@@ -202,10 +254,10 @@ mod tests {
     #[test]
     fn the_policy_is_exactly_the_table() {
         let policy = iam_policy();
-        let mut said: Vec<&str> = policy["Statement"][0]["Action"]
-            .as_array()
-            .unwrap()
+        let statements = policy["Statement"].as_array().unwrap();
+        let mut said: Vec<&str> = statements
             .iter()
+            .flat_map(|s| s["Action"].as_array().unwrap())
             .map(|a| a.as_str().unwrap())
             .collect();
         let mut table: Vec<&str> = ALL.iter().filter_map(|op| op.action).collect();
@@ -213,17 +265,20 @@ mod tests {
         table.dedup();
         said.sort_unstable();
         assert_eq!(said, table);
-        assert_eq!(policy["Statement"].as_array().unwrap().len(), 1);
+        assert_eq!(statements.len(), 2);
+        assert_ne!(statements[1]["Resource"], "*", "objects are read in one folder only");
     }
 
     #[test]
     fn every_row_is_a_read_and_names_itself() {
-        let reads = ["Describe", "List", "Get", "Filter", "StartLiveTail"];
+        let reads = ["Describe", "List", "Get", "Filter", "Lookup", "StartLiveTail"];
         for op in ALL {
             assert!(reads.iter().any(|r| op.name.starts_with(r)), "{} is no read", op.id);
             assert_eq!(op.id, format!("{}:{}", op.service, op.name));
             if let Some(action) = op.action {
-                assert_eq!(action.split_once(':').map(|a| a.1), Some(op.name));
+                // S3 names the right to list after the bucket.
+                let name = if op.name == "ListObjectsV2" { "ListBucket" } else { op.name };
+                assert_eq!(action.split_once(':').map(|a| a.1), Some(name));
             }
             assert!(!NEVER.contains(&op.name));
             assert!(std::ptr::eq(find(op.sdk_service, op.name).unwrap(), *op));

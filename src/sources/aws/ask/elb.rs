@@ -169,6 +169,23 @@ pub async fn tg_attributes(aws: &Aws, tg: &str) -> Result<Attributes, Reason> {
     Ok(convert::tg_attributes(&listed(out.attributes, "Attributes")?))
 }
 
+/// ARNs of all certificates of a listener.
+pub async fn listener_certificates(aws: &Aws, listener: &str) -> Result<Vec<SafeText>, Reason> {
+    let (mut pages, mut all) = (Pages::default(), Vec::new());
+    loop {
+        let out = pages
+            .ask(aws, &op::DESCRIBE_LISTENER_CERTIFICATES, |c, token| {
+                c.elb.describe_listener_certificates().listener_arn(listener).set_marker(token).send()
+            })
+            .await?;
+        let certificates = listed(out.certificates, "Certificates")?;
+        all.extend(certificates.into_iter().filter_map(|c| c.certificate_arn).map(SafeText::from));
+        if !pages.advance(out.next_marker)? {
+            return Ok(all);
+        }
+    }
+}
+
 /// Tags of load balancers and target groups.
 pub async fn tags(aws: &Aws, arns: &[SafeText]) -> Result<Vec<(SafeText, Attributes)>, Reason> {
     let parts = arns.chunks(TAGGED).map(|part| {

@@ -1,12 +1,16 @@
 //! One function per question. Each follows every page, and answers with what
 //! we know or with the one reason why not.
 
+pub mod access;
+pub mod around;
 pub mod ec2;
 pub mod ecs;
 pub mod elb;
+pub mod trail;
 
 use super::client::{Aws, Clients};
 use super::operations::Operation;
+use super::plain::Body;
 use crate::situation::Reason;
 use crate::text::SafeText;
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
@@ -26,6 +30,17 @@ const MOST_PAGES: usize = 500;
 /// than this in one go; a list not begun leaves the wait to its caller.
 const PAUSES: usize = 3;
 const LONGEST_PAUSE: Duration = Duration::from_secs(10);
+
+/// An answer that lacks what it always has.
+fn lacks(what: &str) -> Reason {
+    Reason::Malformed { detail: SafeText::capped(format!("the answer lacks {what}"), 120) }
+}
+
+/// The JSON of an answer.
+fn json<T: serde::de::DeserializeOwned>(body: &Body) -> Result<T, Reason> {
+    serde_json::from_slice(&body.0)
+        .map_err(|e| Reason::Malformed { detail: SafeText::capped(format!("not the JSON due: {e}"), 160) })
+}
 
 /// The way through the pages of one list.
 #[derive(Debug, Default)]

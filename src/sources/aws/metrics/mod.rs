@@ -15,6 +15,7 @@
 //! 75 for one load balancer with one group in three zones, 0.09 USD for an hour
 //! of a question every 30 s.
 
+mod hosts;
 mod plan;
 
 use super::client::Aws;
@@ -30,6 +31,7 @@ use jiff::{SignedDuration, Span, Timestamp};
 use std::collections::BTreeMap;
 use std::time::Instant;
 
+pub use hosts::{Hosts, ask as ask_hosts};
 pub use plan::{Ask, plan};
 
 /// Seconds per point: what load balancers publish.
@@ -94,6 +96,21 @@ fn minute(t: Timestamp) -> Timestamp {
 /// something is missing.
 pub async fn ask(aws: &Aws, lb: &LoadBalancer, groups: &[TargetGroup], window: Window) -> Vec<Observation> {
     let topic = Topic::Metrics(lb.arn.clone());
+    if lb.kind.as_str() != "application" {
+        let why = format!("metrics of {} load balancers are not read yet", lb.kind);
+        return vec![Observation {
+            at: Timestamp::now(),
+            source: SafeText::from_static(GET_METRIC_DATA.id),
+            topic,
+            fact: Fact::Unknown(Reason::NotApplicable { why: why.into() }),
+            took_ms: 0,
+        }];
+    }
+    collect(aws, &topic, plan(lb, groups), window).await
+}
+
+/// Asks for series under a topic.
+async fn collect(aws: &Aws, topic: &Topic, asks: Vec<Ask>, window: Window) -> Vec<Observation> {
     let observe = |fact: Fact, took_ms: u32| Observation {
         at: Timestamp::now(),
         source: SafeText::from_static(GET_METRIC_DATA.id),
@@ -101,12 +118,7 @@ pub async fn ask(aws: &Aws, lb: &LoadBalancer, groups: &[TargetGroup], window: W
         fact,
         took_ms,
     };
-    if lb.kind.as_str() != "application" {
-        let why = format!("metrics of {} load balancers are not read yet", lb.kind);
-        return vec![observe(Fact::Unknown(Reason::NotApplicable { why: why.into() }), 0)];
-    }
     let start = Instant::now();
-    let asks = plan(lb, groups);
     let pages = join_all(asks.chunks(QUERIES).map(|part| read(aws, part, window))).await;
     let took_ms = u32::try_from(start.elapsed().as_millis()).unwrap_or(u32::MAX);
     let mut series = Vec::new();

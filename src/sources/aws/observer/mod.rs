@@ -5,6 +5,7 @@
 
 mod answers;
 mod asking;
+mod more;
 mod open;
 mod pace;
 mod plan;
@@ -120,7 +121,7 @@ struct Observer {
     state: State,
     searches: u32,
     focus: Focus,
-    /// Fold of what was observed, without metrics and log lines.
+    /// Fold of what was observed, without what is large and asks nothing further.
     known: Situation,
     ecs: EcsKnown,
     planned: Arc<Vec<(Ask, Work)>>,
@@ -337,7 +338,10 @@ impl Observer {
             return;
         }
         for o in &observations {
-            if !matches!(o.topic, Topic::Metrics(_) | Topic::Tail(_)) {
+            if !matches!(
+                o.topic,
+                Topic::HostMetrics(_) | Topic::AccessLog(_) | Topic::Changes(_) | Topic::Tail(_)
+            ) {
                 self.known.apply(o);
             }
         }

@@ -21,6 +21,11 @@ const IDENTITY: Duration = Duration::from_secs(60);
 const LEAST: Duration = Duration::from_millis(200);
 const LOG_GROUPS: Duration = Duration::from_secs(300);
 const ECS: Duration = Duration::from_secs(30);
+const AROUND: Duration = Duration::from_secs(60);
+/// CloudTrail is minutes behind, and two questions a second are the account's.
+const CHANGES: Duration = Duration::from_secs(120);
+/// Files are written every five minutes.
+const ACCESS_LOG: Duration = Duration::from_secs(150);
 /// Which services there are at all.
 pub const ECS_LISTING: Duration = Duration::from_secs(300);
 /// First pause after a failure that may pass by itself; it doubles.
@@ -67,6 +72,9 @@ pub fn interval(want: Option<Want>, every: &Every, watched: bool) -> Duration {
         // The path strip shows the errors of the load balancer all the time.
         Some(Want::Metrics) => unwatched(every.metrics, 2),
         Some(Want::Ecs) => unwatched(ECS, UNWATCHED),
+        Some(Want::Around) => unwatched(AROUND, UNWATCHED),
+        Some(Want::Changes) => CHANGES,
+        Some(Want::AccessLog) => ACCESS_LOG,
         Some(Want::LogGroups) => unwatched(LOG_GROUPS, UNWATCHED),
         Some(Want::Logs) => every.logs,
     };

@@ -5,8 +5,10 @@
 use crate::situation::elb::{LoadBalancer, TargetGroup};
 use crate::situation::net::{Destination, Peer};
 use crate::situation::{Situation, Topic, short};
+use crate::sources::aws::ask::access::Place;
 use crate::sources::aws::ask::ecs::ServiceId;
 use crate::sources::aws::logs::Clues;
+use crate::sources::aws::metrics::Hosts;
 use crate::sources::{Options, Want};
 use crate::text::SafeText;
 use jiff::Timestamp;
@@ -66,6 +68,15 @@ pub enum Work {
     EcsTasks(ServiceId),
     TaskDefinition(SafeText),
     Metrics { lb: Box<LoadBalancer>, groups: Vec<TargetGroup> },
+    HostMetrics { lb: SafeText, hosts: Hosts },
+    Changes { lb: SafeText, onset: Option<Timestamp>, resources: Vec<SafeText> },
+    AccessLog { lb: SafeText, place: Place, onset: Option<Timestamp> },
+    ListenerCertificates(SafeText),
+    Certificate(SafeText),
+    InstanceStatus { vpc: SafeText, instances: Vec<SafeText> },
+    Scaling { lb: SafeText, groups: Vec<SafeText>, instances: Vec<SafeText> },
+    Databases(SafeText),
+    Function(SafeText),
     LogGroups(Clues),
     Recent { groups: Vec<SafeText>, since: Timestamp },
 }
@@ -128,10 +139,10 @@ fn from_arn(arn: &SafeText) -> LoadBalancer {
     LoadBalancer { arn: arn.clone(), name: short(arn).into(), kind: kind.into(), ..LoadBalancer::default() }
 }
 
-struct Plan(Vec<(Ask, Work)>);
+pub(super) struct Plan(pub(super) Vec<(Ask, Work)>);
 
 impl Plan {
-    fn add(&mut self, topic: Topic, work: Work) {
+    pub(super) fn add(&mut self, topic: Topic, work: Work) {
         let ask = Ask::Topic(topic);
         if !self.0.iter().any(|(a, _)| *a == ask) {
             self.0.push((ask, work));
@@ -183,6 +194,7 @@ impl Plan {
         }
         self.prefix_lists(s);
         self.ecs(s, &groups, focus);
+        self.around(s, arn, &groups);
     }
 
     fn network(&mut self, s: &Situation, lb: Option<&LoadBalancer>, groups: &[&TargetGroup]) {

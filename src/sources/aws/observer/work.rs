@@ -4,16 +4,24 @@ use super::plan::{Ask, Work};
 use crate::situation::ecs::{Service, Task};
 use crate::situation::{Fact, Identity, Observation, Reason, Topic};
 use crate::sources::aws::ask::ecs::{Listing, ServiceId, TaskList};
-use crate::sources::aws::ask::{ec2, ecs, elb};
+use crate::sources::aws::ask::{access, around, ec2, ecs, elb, trail};
 use crate::sources::aws::client::Aws;
 use crate::sources::aws::metrics::{self, Window};
 use crate::sources::aws::{logs, operations as op};
 use crate::text::SafeText;
 use futures::future::{join, join_all};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Instant;
+
+/// Changes are looked for this long before the onset.
+const CHANGES_BEFORE: SignedDuration = SignedDuration::from_mins(75);
+/// Rows are read from this long before the onset, and this far back without one.
+const ROWS_BEFORE: SignedDuration = SignedDuration::from_mins(15);
+const ROWS_WITHOUT_ONSET: SignedDuration = SignedDuration::from_mins(70);
+/// And never further back than this.
+const ROWS_LONGEST: SignedDuration = SignedDuration::from_hours(7);
 
 /// What a question brought.
 #[derive(Debug)]
@@ -197,6 +205,64 @@ pub async fn run(aws: Aws, work: Work, before: Before) -> Answer {
             };
             let topic = Topic::Metrics(lb.arn.clone());
             made(Ask::Topic(topic), metrics::ask(aws, &lb, &groups, window).await)
+        }
+        Work::HostMetrics { lb, hosts } => {
+            let now = Timestamp::now();
+            let window = match before.good {
+                None => Window::first(now, aws.options().since),
+                Some(last) => Window::since(now, last),
+            };
+            made(
+                Ask::Topic(Topic::HostMetrics(lb.clone())),
+                metrics::ask_hosts(aws, &lb, &hosts, window).await,
+            )
+        }
+        Work::Changes { lb, onset, resources } => {
+            let asked = begin(Topic::Changes(lb), &op::LOOKUP_EVENTS);
+            let now = Timestamp::now();
+            let from = onset.unwrap_or(now).checked_sub(CHANGES_BEFORE).unwrap_or(now);
+            asked.answer(trail::changes(aws, from, now, &resources).await.map(Fact::Changes))
+        }
+        Work::AccessLog { lb, place, onset } => {
+            let op = match place {
+                access::Place::Bucket(..) => &op::GET_OBJECT,
+                access::Place::Delivery => &op::FILTER_LOG_EVENTS,
+            };
+            let asked = begin(Topic::AccessLog(lb.clone()), op);
+            let now = Timestamp::now();
+            let since = onset.map_or(ROWS_WITHOUT_ONSET, |t| now.duration_since(t) + ROWS_BEFORE);
+            let from = now.checked_sub(since.min(ROWS_LONGEST)).unwrap_or(now);
+            let answer = access::read(aws, &lb, &place, from, onset).await;
+            asked.answer(answer.map(|log| Fact::AccessLog(Box::new(log))))
+        }
+        Work::ListenerCertificates(listener) => {
+            let topic = Topic::ListenerCertificates(listener.clone());
+            let asked = begin(topic, &op::DESCRIBE_LISTENER_CERTIFICATES);
+            asked.answer(elb::listener_certificates(aws, &listener).await.map(Fact::CertificateArns))
+        }
+        Work::Certificate(arn) => {
+            let asked = begin(Topic::Certificate(arn.clone()), &op::DESCRIBE_CERTIFICATE);
+            asked.answer(around::certificate(aws, &arn).await.map(Fact::Certificate))
+        }
+        Work::InstanceStatus { vpc, instances } => {
+            let asked = begin(Topic::InstanceStatus(vpc), &op::DESCRIBE_INSTANCE_STATUS);
+            asked.answer(around::instance_status(aws, &instances).await.map(Fact::InstanceStatus))
+        }
+        Work::Scaling { lb, groups, instances } => {
+            let asked = begin(Topic::Scaling(lb), &op::DESCRIBE_AUTO_SCALING_GROUPS);
+            asked.answer(around::scaling(aws, &groups, &instances).await.map(Fact::Scaling))
+        }
+        Work::Databases(vpc) => {
+            let asked = begin(Topic::Databases(vpc.clone()), &op::DESCRIBE_DB_INSTANCES);
+            let all = around::databases(aws).await;
+            asked.answer(all.map(|list| {
+                let here = list.into_iter().filter(|(of, _)| of.is_empty() || of.as_str() == vpc.as_str());
+                Fact::Databases(here.map(|(_, db)| db).collect())
+            }))
+        }
+        Work::Function(arn) => {
+            let asked = begin(Topic::Function(arn.clone()), &op::GET_FUNCTION_CONFIGURATION);
+            asked.answer(around::function(aws, &arn).await.map(Fact::Function))
         }
         Work::LogGroups(clues) => made(Ask::Topic(Topic::LogGroups), logs::groups::ask(aws, &clues).await),
         Work::Recent { groups, since } => made(Ask::Recent, logs::recent(aws, &groups, since).await),
