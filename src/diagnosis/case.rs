@@ -2,9 +2,11 @@
 //! state of every group, signs in the logs. Built once for a diagnosis.
 
 use super::path::Leg;
-use super::series::Onset;
+use super::rows::{Rows, Shape};
+use super::series::{self, Onset};
 use super::signs::{Sign, Signs};
 use super::timeouts::Chain;
+use crate::situation::around::Certificate;
 use crate::situation::elb::{Action, TargetGroup, TargetHealth};
 use crate::situation::metric::{MetricKey, Series};
 use crate::situation::{GroupState, Reason, Situation};
@@ -28,6 +30,7 @@ pub struct Inputs<'a> {
 
 /// Without an onset the last hour is looked at.
 const HOUR: SignedDuration = SignedDuration::from_hours(1);
+const HANDSHAKES: &str = "ClientTLSNegotiationErrorCount";
 /// Failures fewer than this are no incident.
 const FEW: f64 = 3.0;
 /// Nor is a smaller share of the requests than this.
@@ -88,6 +91,16 @@ pub(super) struct Case<'a> {
     pub no_metrics: Option<Reason>,
     /// Targets whose health checks time out, by group.
     silent: HashSet<(&'a SafeText, &'a str, Option<u16>)>,
+    /// When the failure began: 5xx, or what the load balancer refused itself.
+    pub onset: Option<Timestamp>,
+    /// Requests the load balancer refused itself stepped up and still come.
+    pub refusing: bool,
+    /// Handshakes with clients fail in numbers.
+    pub unshaken: bool,
+    /// A certificate in use is not valid now.
+    pub uncertified: bool,
+    /// Failing rows of the access log; or why they are not known.
+    pub rows: Result<Rows<'a>, Reason>,
 }
 
 impl<'a> Case<'a> {
@@ -95,7 +108,10 @@ impl<'a> Case<'a> {
     pub fn new(s: &'a Situation, inputs: Inputs<'a>) -> Option<Case<'a>> {
         let (lb, now) = (s.lb_arn()?.clone(), s.at?);
         let hour_ago = now.checked_sub(HOUR).unwrap_or(now);
-        let from = inputs.onset.map_or(hour_ago, |o| o.at);
+        let refused = series::step_of(s, &lb, &["HTTPCode_ELB_4XX_Count"]).filter(|o| o.until.is_none());
+        let unshaken = series::step_of(s, &lb, &[HANDSHAKES]).filter(|o| o.until.is_none());
+        let onset = inputs.onset.or(refused.as_ref()).or(unshaken.as_ref()).map(|o| o.at);
+        let from = onset.unwrap_or(hour_ago);
         let mut c = Case {
             s,
             inputs,
@@ -108,6 +124,11 @@ impl<'a> Case<'a> {
             ill: false,
             no_metrics: None,
             silent: HashSet::new(),
+            onset,
+            refusing: false,
+            unshaken: false,
+            uncertified: false,
+            rows: Err(Reason::NotAsked),
         };
         c.silent = c
             .groups
@@ -116,6 +137,17 @@ impl<'a> Case<'a> {
             .filter(|(_, t)| t.reason.as_str() == "Target.Timeout")
             .map(|(arn, t)| (arn, t.id.as_str(), t.port))
             .collect();
+        let idle = lb_idle(s).unwrap_or(60.0);
+        c.rows = match s.lb().map(|l| &l.access_log) {
+            Some(d) => match d.get() {
+                Some(k) => Rows::new(&k.value, k.as_of, &k.source, from, idle).ok_or_else(|| {
+                    Reason::NotFound { what: "access log rows of this window: not delivered yet".into() }
+                }),
+                None => Err(d.why_unknown().unwrap_or(Reason::NotAsked)),
+            },
+            None => Err(Reason::NotAsked),
+        };
+        c.uncertified = bound(s).iter().any(|c| certificate_fault(c, now).is_some());
         // A line may be written a little before the minute of the onset is full.
         let early = from.checked_sub(SignedDuration::from_mins(2)).unwrap_or(from);
         c.signs = inputs.signs.since(early);
@@ -129,7 +161,16 @@ impl<'a> Case<'a> {
                 && (g.certain || c.failing)
                 && (g.count("unhealthy") > 0 || (g.targets.is_ok() && g.count("unused") == g.len()))
         });
+        let all = c.requests().unwrap_or(0.0);
+        c.refusing = refused.is_some_and(|o| o.level >= 1.0) && c.refused_4xx() > all * 0.02;
+        let failed = c.count(HANDSHAKES).unwrap_or(0.0);
+        c.unshaken = failed >= 10.0 && failed > all * 0.2;
         Some(c)
+    }
+
+    /// 4xx by the load balancer itself in the window.
+    pub fn refused_4xx(&self) -> f64 {
+        self.count("HTTPCode_ELB_4XX_Count").unwrap_or(0.0)
     }
 
     fn metrics_reason(&self) -> Option<Reason> {
@@ -149,7 +190,7 @@ impl<'a> Case<'a> {
 
     /// True when something is wrong that a cause could explain.
     pub fn trouble(&self) -> bool {
-        self.failing || self.ill
+        self.failing || self.ill || self.refusing || self.unshaken || self.uncertified
     }
 
     fn series(&self, subject: &SafeText, name: &str, stat: &str) -> Option<&'a Series> {
@@ -268,6 +309,16 @@ impl<'a> Case<'a> {
         Some(tails.unwrap_or(Reason::NotAsked))
     }
 
+    /// True when the access log shows this shape as the bulk of the faults.
+    pub fn rows_mostly(&self, s: Shape) -> bool {
+        self.rows.as_ref().is_ok_and(|r| r.mostly(s))
+    }
+
+    /// Why rows are not known, when they are not.
+    pub fn no_rows(&self) -> Option<Reason> {
+        self.rows.as_ref().err().cloned()
+    }
+
     /// `12 of 3400 requests since 01:40Z`.
     pub fn share(&self, n: f64) -> String {
         let since = self.from.strftime("%H:%MZ");
@@ -276,6 +327,38 @@ impl<'a> Case<'a> {
             None => format!("{n:.0} since {since}"),
         }
     }
+}
+
+/// Seconds a connection may be silent.
+fn lb_idle(s: &Situation) -> Option<f64> {
+    Situation::attribute_seconds(&s.lb()?.attributes, "idle_timeout.timeout_seconds")
+}
+
+/// Certificates bound to the listeners, as far as they were read.
+pub(super) fn bound(s: &Situation) -> Vec<&Certificate> {
+    let Some(lb) = s.lb() else { return Vec::new() };
+    let mut out: Vec<&Certificate> = Vec::new();
+    for l in lb.listeners.value().into_iter().flatten() {
+        let more = lb.certificates.get(&l.arn).and_then(|d| d.value()).into_iter().flatten();
+        for arn in l.certificates.iter().chain(more) {
+            let found = s.certificates.get(arn).and_then(|d| d.value());
+            out.extend(found.filter(|c| !out.iter().any(|o| o.arn == c.arn)));
+        }
+    }
+    out
+}
+
+/// What makes a certificate unusable now, in words.
+pub(super) fn certificate_fault(c: &Certificate, now: Timestamp) -> Option<String> {
+    let day = |t: Timestamp| t.strftime("%Y-%m-%d %H:%MZ");
+    if let Some(t) = c.not_after.filter(|t| *t <= now) {
+        return Some(format!("{} expired {}", c.domain, day(t)));
+    }
+    if let Some(t) = c.not_before.filter(|t| *t > now) {
+        return Some(format!("{} is not valid before {}", c.domain, day(t)));
+    }
+    let dead = ["EXPIRED", "REVOKED", "FAILED", "VALIDATION_TIMED_OUT", "PENDING_VALIDATION", "INACTIVE"];
+    dead.contains(&c.status.as_str()).then(|| format!("{} is {}", c.domain, c.status))
 }
 
 /// Sum of points at or after `from`; `None` when there is not one.

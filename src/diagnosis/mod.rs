@@ -2,12 +2,14 @@
 //! terminal, no cloud SDK. The console, `check`, the drill and the tests all
 //! ask here, so they cannot disagree.
 
+mod around;
 mod case;
 pub mod catalogue;
 pub mod causes;
 pub mod hops;
 pub mod judgement;
 pub mod path;
+mod rows;
 pub mod series;
 pub mod signs;
 pub mod timeouts;

@@ -202,6 +202,26 @@ pub fn onset(s: &Situation) -> Option<Onset> {
 /// [`onset`] of one load balancer, in view or not.
 pub fn onset_of(s: &Situation, lb: &SafeText) -> Option<Onset> {
     let (minutes, known) = errors(s, lb)?;
+    step(&minutes, &known, "5xx responses")
+}
+
+/// The step of the sum of some counts of a load balancer.
+pub fn step_of(s: &Situation, lb: &SafeText, names: &[&str]) -> Option<Onset> {
+    let at = s.at?;
+    let series = |name: &str| s.series(&MetricKey::alb(lb.clone(), name, "Sum"));
+    let requests = series("RequestCount");
+    let (mut minutes, mut known) = (Vec::new(), Vec::new());
+    for t in slots(floor_minute(at), LOOK_BACK) {
+        let told: Vec<f64> = names.iter().filter_map(|n| count_at(series(n), requests, t)).collect();
+        if !told.is_empty() {
+            minutes.push(t);
+            known.push(told.iter().sum::<f64>().max(0.0));
+        }
+    }
+    step(&minutes, &known, names.first().copied().unwrap_or_default())
+}
+
+fn step(minutes: &[Timestamp], known: &[f64], what: &str) -> Option<Onset> {
     let n = known.len();
     let sum: f64 = known.iter().sum();
     if n <= BEFORE || sum <= 0.0 {
@@ -209,7 +229,7 @@ pub fn onset_of(s: &Situation, lb: &SafeText) -> Option<Onset> {
     }
     let mut prefix = Vec::with_capacity(n + 1);
     prefix.push(0.0);
-    for v in &known {
+    for v in known {
         prefix.push(prefix[prefix.len() - 1] + v);
     }
     let mut best: Option<(f64, usize, usize)> = None;
@@ -242,12 +262,8 @@ pub fn onset_of(s: &Situation, lb: &SafeText) -> Option<Onset> {
     let at = minutes[i];
     let until = minutes.get(j).copied();
     let over = until.map_or(String::new(), |u| format!(" until {}", clock(u)));
-    let why = format!(
-        "5xx responses went from {} to {} a minute at {}{over}",
-        figure(baseline),
-        figure(level),
-        clock(at)
-    );
+    let why =
+        format!("{what} went from {} to {} a minute at {}{over}", figure(baseline), figure(level), clock(at));
     Some(Onset { at, until, baseline, level, why: why.into() })
 }
 
@@ -264,6 +280,8 @@ fn errors(s: &Situation, arn: &SafeText) -> Option<(Vec<Timestamp>, Vec<f64>)> {
     ]
     .map(series);
     let (elb, target) = (series("HTTPCode_ELB_5XX_Count"), series("HTTPCode_Target_5XX_Count"));
+    // Fixed responses are in none of those counts.
+    let fixed = if answers_5xx(s, arn) { series("HTTP_Fixed_Response_Count") } else { None };
     let mut out = (Vec::new(), Vec::new());
     for t in slots(floor_minute(at), LOOK_BACK) {
         let single: Vec<f64> = parts.iter().filter_map(|p| count_at(*p, None, t)).collect();
@@ -274,6 +292,11 @@ fn errors(s: &Situation, arn: &SafeText) -> Option<(Vec<Timestamp>, Vec<f64>)> {
             (a, b) => a.or(b),
         };
         let behind = count_at(target, None, t);
+        let fixed = fixed.and_then(|f| count_at(Some(f), None, t));
+        let lb = match (lb, fixed) {
+            (None, None) => None,
+            (a, b) => Some(a.unwrap_or(0.0) + b.unwrap_or(0.0)),
+        };
         let quiet = minute(requests, t).map(|_| 0.0);
         let v = match (lb, behind) {
             (None, None) => quiet,
@@ -285,6 +308,14 @@ fn errors(s: &Situation, arn: &SafeText) -> Option<(Vec<Timestamp>, Vec<f64>)> {
         }
     }
     Some(out)
+}
+
+/// Does an action of the load balancer answer with a 5xx by itself?
+fn answers_5xx(s: &Situation, lb: &SafeText) -> bool {
+    let Some(lb) = s.lbs.get(lb) else { return false };
+    let listeners = lb.listeners.value().into_iter().flatten().flat_map(|l| &l.default_actions);
+    let rules = lb.rules.values().filter_map(|d| d.value()).flatten().flat_map(|r| &r.actions);
+    listeners.chain(rules).any(|a| a.kind.as_str() == "fixed-response" && a.status.is_some_and(|n| n >= 500))
 }
 
 /// Log-likelihood of `sum` events in `len` minutes at their own rate, without

@@ -1,15 +1,17 @@
 //! Signs in logs: known error lines, found once as they arrive. The patterns
-//! are data, shared with the procedure.
+//! are data: those shared with the procedure, then more that only a diagnosis
+//! needs.
 
 use crate::situation::log::LogRing;
 use crate::text::SafeText;
 use jiff::Timestamp;
-use regex::Regex;
+use regex::bytes::{Regex, RegexBuilder};
 use serde::Deserialize;
 use std::collections::VecDeque;
 use std::sync::OnceLock;
 
 const TEXT: &str = include_str!("../../assets/log_patterns.toml");
+const MORE: &str = include_str!("../../assets/log_signs.toml");
 
 /// One kind of error line.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -22,6 +24,9 @@ pub struct Pattern {
     pub all: Vec<String>,
     /// Ids of causes it points to.
     pub causes: Vec<SafeText>,
+    /// A line of the kind.
+    #[serde(default)]
+    pub example: String,
 }
 
 #[derive(Deserialize)]
@@ -32,6 +37,8 @@ struct File {
 
 struct Table {
     list: Vec<Pattern>,
+    /// The parts of each in lower case.
+    parts: Vec<Vec<String>>,
     /// The rarest part of every pattern: one pass over a line that fits none.
     any: Option<Regex>,
 }
@@ -41,21 +48,25 @@ fn table() -> &'static Table {
     TABLE.get_or_init(|| {
         // The file is embedded and tried by tests; should it ever not be
         // readable, no sign is seen, which is not the same as a healthy log.
-        let list = toml::from_str::<File>(TEXT).map(|f| f.pattern).unwrap_or_default();
+        let read = |text| toml::from_str::<File>(text).map(|f| f.pattern).unwrap_or_default();
+        let mut list = read(TEXT);
+        list.extend(read(MORE));
+        let parts = list.iter().map(|p| p.all.iter().map(|a| a.to_ascii_lowercase()).collect()).collect();
         let rarest = list.iter().filter_map(|p| p.all.iter().max_by_key(|a| a.len()));
-        let parts: Vec<String> = rarest.map(|a| regex::escape(a)).collect();
-        let any = if parts.is_empty() { None } else { Regex::new(&parts.join("|")).ok() };
-        Table { list, any }
+        let firsts: Vec<String> = rarest.map(|a| regex::escape(a)).collect();
+        let any = RegexBuilder::new(&firsts.join("|")).case_insensitive(true).unicode(false).build().ok();
+        Table { any: any.filter(|_| !firsts.is_empty()), list, parts }
     })
 }
 
 /// The kind a line is of, if it is a known one: an index into [`patterns`].
 fn kind(line: &str) -> Option<usize> {
     let t = table();
-    if !t.any.as_ref()?.is_match(line) {
+    if !t.any.as_ref()?.is_match(line.as_bytes()) {
         return None;
     }
-    t.list.iter().position(|p| p.all.iter().all(|part| line.contains(part.as_str())))
+    let line = line.to_ascii_lowercase();
+    t.parts.iter().position(|p| p.iter().all(|part| line.contains(part.as_str())))
 }
 
 /// Every kind there is.
@@ -185,6 +196,27 @@ mod tests {
     fn the_patterns_are_readable() {
         assert!(patterns().len() > 40);
         assert!(table().any.is_some());
+    }
+
+    #[test]
+    fn every_example_is_of_its_kind() {
+        let named: Vec<&Pattern> = patterns().iter().filter(|p| !p.example.is_empty()).collect();
+        assert!(named.len() > 100);
+        for p in named {
+            let found = kind(&p.example).map(|i| &patterns()[i]);
+            // An earlier kind may know the line as well, if it says the same.
+            let same = found.is_some_and(|f| f.id == p.id || f.causes == p.causes);
+            assert!(same, "{} is taken for {:?}", p.id, found.map(|f| &f.id));
+        }
+        for fine in [
+            "level=info msg=\"request served\" status=200 path=/cart ms=12",
+            "GET /health 200 1ms",
+            "worker started, 0 errors, queue empty",
+            "connected to database in 3 ms",
+            "deployment finished; shutting down old workers gracefully",
+        ] {
+            assert_eq!(kind(fine), None, "{fine}");
+        }
     }
 
     #[test]

@@ -25,7 +25,7 @@ const CALLS: &[(&str, &str, &str, &[&str])] = &[
     ("shop", "shop-alb", "DescribeNetworkAcls", &["network ACLs"]),
     ("shop", "shop-alb", "DescribeRouteTables", &["route tables"]),
     ("shop", "shop-alb", "DescribeSubnets", &["subnets"]),
-    ("shop", "shop-alb", "GetMetricData", &["metrics"]),
+    ("shop", "shop-alb", "GetMetricData", &["metrics", "metrics of targets"]),
     ("shop", "shop-alb", "DescribeLogGroups", &["log groups"]),
     ("ecs", "web-alb", "ListClusters", &["ECS services"]),
     ("ecs", "web-alb", "ListServices", &["ECS services"]),
@@ -80,7 +80,8 @@ fn family(op: &str) -> BTreeSet<&'static str> {
         "prefix list",
     ];
     let ecs = ["ECS services", "ECS tasks", "task definition"];
-    let of: &[&[&str]] = &[&elb, &ec2, &ecs, &["caller identity"], &["metrics"], &["log groups"]];
+    let of: &[&[&str]] =
+        &[&elb, &ec2, &ecs, &["caller identity"], &["metrics", "metrics of targets"], &["log groups"]];
     let all = CALLS.iter().find(|c| c.2 == op).unwrap().3;
     of.iter().find(|f| f.contains(&all[0])).unwrap().iter().copied().collect()
 }
@@ -116,7 +117,7 @@ fn try_one(world: &str, target: &str, op: &str, hit: &[&str], fault: &Value, wor
         let met = w.gaps();
         (hit.is_subset(&met) && w.done.contains(&1)).then_some(())
     });
-    for (topic, gap) in &w.s.gaps {
+    for (topic, gap) in w.failed() {
         if hit.contains(topic.name()) {
             assert_eq!(gap.reason.word(), word, "{case}: {topic}: {}", gap.reason.phrase());
         } else {
@@ -125,7 +126,7 @@ fn try_one(world: &str, target: &str, op: &str, hit: &[&str], fault: &Value, wor
         }
     }
     if word == "denied" {
-        let gap = w.s.gaps.values().next().unwrap();
+        let gap = w.failed().next().unwrap().1;
         assert!(gap.reason.phrase().contains(op), "the missing action is named: {}", gap.reason.phrase());
     }
     lab.clear_faults();
@@ -136,7 +137,7 @@ fn try_one(world: &str, target: &str, op: &str, hit: &[&str], fault: &Value, wor
         _ => {}
     }
     w.until(&format!("{case}: healing"), |w| {
-        (w.s.gaps.is_empty() && w.health_known().is_some()).then_some(())
+        (w.gaps().is_empty() && w.health_known().is_some()).then_some(())
     });
 }
 

@@ -21,7 +21,7 @@ mod surroundings;
 mod waves;
 mod wire;
 
-use badgate::situation::{Situation, Topic};
+use badgate::situation::{Reason, Situation, Topic};
 use badgate::sources::aws::{self, Place};
 use badgate::sources::{Call, Candidate, Command, Event, Link, Options, Want};
 use std::collections::BTreeSet;
@@ -153,9 +153,15 @@ impl Watcher {
         self.until("the whole picture", |w| w.done.contains(&1000).then_some(()));
     }
 
-    /// Names of the topics that the newest attempt left unknown.
+    /// Names of the topics that the newest attempt left unknown. That access
+    /// logs are switched off, say, is no failure.
     pub fn gaps(&self) -> BTreeSet<String> {
-        self.s.gaps.keys().map(|t| t.name().to_string()).collect()
+        self.failed().map(|(t, _)| t.name().to_string()).collect()
+    }
+
+    /// The topics whose newest attempt failed.
+    pub fn failed(&self) -> impl Iterator<Item = (&Topic, &badgate::situation::Gap)> {
+        self.s.gaps.iter().filter(|(_, g)| !matches!(g.reason, Reason::NotApplicable { .. }))
     }
 
     pub fn gap(&self, find: impl Fn(&Topic) -> bool) -> Option<badgate::situation::Gap> {

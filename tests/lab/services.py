@@ -5,6 +5,7 @@ public API models and the documentation of Elastic Load Balancing, EC2, ECS and 
 """
 
 import json
+import time
 
 from moto.ec2.models import ec2_backends
 from moto.elbv2.models import elbv2_backends
@@ -408,3 +409,26 @@ def deliveries(cloud, call, ask):
 @handles("logs", "DescribeDeliveryDestinations")
 def delivery_destinations(cloud, call, ask):
     return {"deliveryDestinations": cloud.state.get("delivery_destinations", [])}
+
+
+# ---- what surrounds a path --------------------------------------------------------------------------------------------
+@handles("acm", "DescribeCertificate")
+def certificate(cloud, call, ask):
+    """The worlds name a certificate that nobody has imported."""
+    now = time.time()
+    return {
+        "Certificate": {
+            "CertificateArn": call.params["CertificateArn"],
+            "DomainName": "shop.example.com",
+            "SubjectAlternativeNames": ["shop.example.com"],
+            "Status": "ISSUED",
+            "Type": "AMAZON_ISSUED",
+            "NotBefore": now - 86400 * 100,
+            "NotAfter": now + 86400 * 200,
+        }
+    }
+
+
+@handles("cloudtrail", "LookupEvents")
+def lookup_events(cloud, call, ask):
+    return {"Events": cloud.state.get("events", [])}

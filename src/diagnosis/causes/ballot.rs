@@ -2,9 +2,11 @@
 
 use super::Rule;
 use crate::diagnosis::case::Case;
+use crate::diagnosis::rows::{Rows, Shape};
 use crate::diagnosis::signs::Sign;
 use crate::diagnosis::verdict::{Evidence, Lack, Next, Polarity, Risk, Standing, Verdict, Weight};
-use crate::situation::Reason;
+use crate::situation::around::ChangeEvent;
+use crate::situation::{Reason, short};
 use crate::text::SafeText;
 use jiff::Timestamp;
 
@@ -45,6 +47,20 @@ impl Seen {
     pub fn metric(c: &Case<'_>, name: &str) -> Seen {
         let value = c.count(name).map_or_else(|| "unknown".into(), |n| c.share(n));
         Seen::new(name, value, "cloudwatch:GetMetricData", c.metrics_at())
+    }
+
+    /// Rows of the access log that have one shape.
+    pub fn rows(r: &Rows<'_>, shape: Shape, says: &str) -> Seen {
+        let sample = r.of(shape).last().map(Rows::sample).unwrap_or_default();
+        let value = format!("{:.0} rows {says}, such as {sample}", r.n(shape));
+        Seen::new("access log", value, r.source.clone(), r.at)
+    }
+
+    /// A change somebody made.
+    pub fn change(e: &ChangeEvent) -> Seen {
+        let about = e.about.iter().take(2).map(|a| short(a)).collect::<Vec<_>>().join(", ");
+        let value = format!("{} by {} on {about}", e.name, e.user);
+        Seen::new("change", value, "cloudtrail:LookupEvents", e.at)
     }
 
     /// Lines of a known kind.

@@ -1,9 +1,11 @@
 //! Clients, names and TLS in front of the load balancer.
 
 use super::ballot::{Ballot, Seen};
-use crate::diagnosis::case::Case;
-use crate::diagnosis::verdict::Weight::{Strong, Weak};
-use crate::situation::Reason;
+use crate::diagnosis::case::{Case, bound, certificate_fault};
+use crate::diagnosis::rows::Shape;
+use crate::diagnosis::verdict::Weight::{Decisive, Strong, Weak};
+use crate::situation::elb::Listener;
+use crate::situation::{Datum, Reason};
 
 fn host(c: &Case<'_>) -> Option<String> {
     c.s.target.value().map(|t| t.host.to_string()).filter(|h| !h.is_empty())
@@ -43,8 +45,23 @@ pub(super) fn aborts(c: &Case<'_>, b: &mut Ballot) {
     if c.many("HTTPCode_ELB_4XX_Count") && c.highest("TargetResponseTime").is_some_and(|s| s >= 10.0) {
         b.pro(Weak, Seen::metric(c, "HTTPCode_ELB_4XX_Count"));
     }
-    if c.failing {
-        b.lack("access log rows with status 460", Reason::NotAsked);
+    match &c.rows {
+        Ok(rows) => {
+            let n = rows.n(Shape::Aborted);
+            let (low, mid, high) = rows.took(Shape::Aborted).unwrap_or_default();
+            let says = format!("whose client left after {mid:.1} s (median)");
+            let clustered = mid >= 1.0 && high - low <= (mid * 0.15).max(1.0);
+            if n >= 5.0 && rows.share(Shape::Aborted) >= 0.02 {
+                b.pro(if clustered { Decisive } else { Strong }, Seen::rows(rows, Shape::Aborted, &says));
+            } else if n < 1.0 {
+                b.con(
+                    Strong,
+                    Seen::new("access log", "no row with status 460", rows.source.clone(), rows.at),
+                );
+            }
+        }
+        Err(why) if c.trouble() => b.lack("access log rows with status 460", why.clone()),
+        Err(_) => {}
     }
 }
 
@@ -57,18 +74,80 @@ pub(super) fn rejected(c: &Case<'_>, b: &mut Ballot) {
     } else if c.none("HTTPCode_ELB_4XX_Count") {
         b.con(Strong, Seen::metric(c, "HTTPCode_ELB_4XX_Count"));
     }
+    if let Ok(rows) = &c.rows {
+        let n = rows.n(Shape::Rejected);
+        if n >= 5.0 && c.refusing {
+            let of = rows.top(Shape::Rejected, |r| &r.classification_reason, &[]);
+            let of = of.filter(|t| !t.name.is_empty()).map_or(String::new(), |t| format!(" ({})", t.name));
+            let says = format!("refused by the load balancer itself{of}");
+            let most = n > rows.n(Shape::Aborted) + rows.n(Shape::Auth);
+            b.pro(if most { Decisive } else { Weak }, Seen::rows(rows, Shape::Rejected, &says));
+        } else if n < 1.0 {
+            b.con(Strong, Seen::new("access log", "no row of the kind", rows.source.clone(), rows.at));
+        }
+    }
 }
 
 pub(super) fn certificate(c: &Case<'_>, b: &mut Ballot) {
-    let listeners = c.s.lb().and_then(|l| l.listeners.value());
-    let tls = listeners.is_none_or(|l| l.iter().any(|l| matches!(l.protocol.as_str(), "HTTPS" | "TLS")));
-    if !tls {
-        let at = c.s.lb().and_then(|l| l.listeners.as_of()).unwrap_or(c.now);
+    let Some(lb) = c.s.lb() else { return };
+    let listeners = lb.listeners.value();
+    let speaks = |l: &Listener| matches!(l.protocol.as_str(), "HTTPS" | "TLS");
+    if !listeners.is_none_or(|l| l.iter().any(speaks)) {
+        let at = lb.listeners.as_of().unwrap_or(c.now);
         b.con(Strong, Seen::new("listeners", "none speaks TLS", "elbv2:DescribeListeners", at));
         return;
     }
-    let name = host(c).unwrap_or_else(|| "the host name".into());
-    b.lack(format!("certificate served for {name}"), Reason::NotAsked);
+    const DESCRIBE: &str = "acm:DescribeCertificate";
+    b.lack_if("listeners", lb.listeners.why_unknown());
+    let bound = bound(c.s);
+    let mut sound = 0;
+    for x in &bound {
+        if let Some(fault) = certificate_fault(x, c.now) {
+            b.pro(Decisive, Seen::new(format!("certificate {}", x.arn), fault, DESCRIBE, c.now));
+        } else {
+            sound += 1;
+            if x.renewal.starts_with("FAILED") || x.renewal.starts_with("PENDING_VALIDATION") {
+                let value = format!("renewal of {}: {}", x.domain, x.renewal);
+                b.pro(Weak, Seen::new(format!("certificate {}", x.arn), value, DESCRIBE, c.now));
+            }
+        }
+    }
+    for l in listeners.into_iter().flatten().filter(|l| speaks(l)) {
+        let more = lb.certificates.get(&l.arn);
+        b.lack_if(format!("certificates of listener :{}", l.port), more.and_then(Datum::why_unknown));
+        for arn in l.certificates.iter().filter(|a| a.contains(":acm:")) {
+            let d = c.s.certificates.get(arn);
+            b.lack_if(format!("certificate {arn}"), d.map_or(Some(Reason::NotAsked), Datum::why_unknown));
+        }
+    }
+    // Names the rules and the person speak of must be covered by some certificate.
+    let mut names: Vec<String> = host(c).into_iter().collect();
+    for r in lb.rules.values().filter_map(Datum::value).flatten() {
+        let hosts = r.conditions.iter().filter(|x| x.field.as_str() == "host-header").flat_map(|x| &x.values);
+        names.extend(hosts.filter(|h| !h.contains(['*', '?'])).map(ToString::to_string));
+    }
+    names.sort();
+    names.dedup();
+    for name in names.iter().filter(|n| n.contains('.') && !n.ends_with(".amazonaws.com")) {
+        if sound > 0 && !bound.iter().any(|x| x.covers(name)) {
+            let value = format!("no certificate of the listeners covers {name}");
+            let seen = Seen::new("names of certificates", value, DESCRIBE, c.now);
+            b.pro(if c.unshaken { Strong } else { Weak }, seen);
+        }
+    }
+    let gone = c.changed(&[
+        "RemoveListenerCertificates",
+        "ModifyListener",
+        "DeleteCertificate",
+        "ImportCertificate",
+    ]);
+    if let (Some(e), true) = (gone.first(), c.unshaken) {
+        b.pro(Strong, Seen::change(e));
+    }
+    if sound > 0 && sound == bound.len() && !b.has_pro() {
+        let value = format!("{sound} in use, each issued and in its time");
+        b.con(Strong, Seen::new("certificates", value, DESCRIBE, c.now));
+    }
 }
 
 pub(super) fn handshake(c: &Case<'_>, b: &mut Ballot) {

@@ -3,6 +3,7 @@
 use super::ballot::{Ballot, Seen};
 use crate::diagnosis::case::Case;
 use crate::diagnosis::path::{Decision, Leg, LegKind, StageKind, Verdict};
+use crate::diagnosis::rows::Shape;
 use crate::diagnosis::timeouts::{RuleId, Standing};
 use crate::diagnosis::verdict::Weight::{Decisive, Strong, Weak};
 use crate::situation::Reason;
@@ -130,7 +131,13 @@ pub(super) fn host_firewall(c: &Case<'_>, b: &mut Ballot) {
             "security groups, network ACLs, routes",
             read_at(c),
         );
-        b.pro(Weak, seen);
+        // A full queue lets some connections through; a firewall none.
+        let all = c.rows.as_ref().is_ok_and(|r| {
+            let good = r.good_targets();
+            let top = r.top(Shape::Unconnected, |x| &x.target, &good);
+            r.mostly(Shape::Unconnected) && top.is_some_and(|t| t.rate.is_some_and(|x| x >= 0.97))
+        });
+        b.pro(if all { Strong } else { Weak }, seen);
         b.pro(Weak, Seen::metric(c, "TargetConnectionErrorCount"));
     } else if open && refused {
         b.pro(Weak, Seen::metric(c, "TargetConnectionErrorCount"));

@@ -202,9 +202,11 @@ impl Plain {
             (self.fips, self.dual_stack),
             &question,
         );
-        let mut signing = SigV4OperationSigningConfig::default();
-        signing.region = Some(SigningRegion::from(self.region.clone()));
-        signing.name = Some(SigningName::from(service.host));
+        let mut signing = SigV4OperationSigningConfig {
+            region: Some(SigningRegion::from(self.region.clone())),
+            name: Some(SigningName::from(service.host)),
+            ..SigV4OperationSigningConfig::default()
+        };
         if s3 {
             signing.signing_options.double_uri_encode = false;
             signing.signing_options.normalize_uri_path = false;

@@ -121,7 +121,7 @@ struct Observer {
     state: State,
     searches: u32,
     focus: Focus,
-    /// Fold of what was observed, without what is large and asks nothing further.
+    /// Fold of what was observed, without log lines.
     known: Situation,
     ecs: EcsKnown,
     planned: Arc<Vec<(Ask, Work)>>,
@@ -338,10 +338,7 @@ impl Observer {
             return;
         }
         for o in &observations {
-            if !matches!(
-                o.topic,
-                Topic::HostMetrics(_) | Topic::AccessLog(_) | Topic::Changes(_) | Topic::Tail(_)
-            ) {
+            if !matches!(o.topic, Topic::Tail(_)) {
                 self.known.apply(o);
             }
         }

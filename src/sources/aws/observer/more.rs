@@ -109,7 +109,20 @@ impl Plan {
         for arn in functions.iter().take(FUNCTIONS) {
             self.add(Topic::Function(arn.clone()), Work::Function(arn.clone()));
         }
-        if trouble(s, lb, state, groups) != Some(true) {
+        // What was asked and failed is asked on until it heals: a gap that
+        // nobody comes back to would stand there for ever.
+        let open = s.gaps.keys().any(|t| {
+            matches!(
+                t,
+                Topic::HostMetrics(_)
+                    | Topic::Changes(_)
+                    | Topic::AccessLog(_)
+                    | Topic::InstanceStatus(_)
+                    | Topic::Scaling(_)
+                    | Topic::Databases(_)
+            )
+        });
+        if trouble(s, lb, state, groups) != Some(true) && !open {
             return;
         }
         // Where it began is asked of the metrics; until they are known, wait.

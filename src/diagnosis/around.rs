@@ -1,0 +1,274 @@
+//! What surrounds the path, as rules ask for it: changes near the onset and
+//! whether they touch the path, series of hosts, targets that are gone.
+
+use super::case::Case;
+use crate::situation::around::{Activity, ChangeEvent, ScalingGroup};
+use crate::situation::metric::{MetricKey, Series};
+use crate::situation::{Reason, short, short_name};
+use crate::text::SafeText;
+use jiff::{SignedDuration, Timestamp};
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+
+/// How long before the onset a change still counts as its neighbour.
+pub(super) const NEAR: SignedDuration = SignedDuration::from_mins(15);
+/// And after it: minutes of metrics and clocks are not that exact.
+const AFTER: SignedDuration = SignedDuration::from_mins(2);
+
+/// A series of a host.
+pub(super) struct Level {
+    /// Largest value since the onset, and when it was read.
+    pub peak: f64,
+    pub low: f64,
+    /// Median since the onset, and before it.
+    pub now: f64,
+    pub before: Option<f64>,
+    pub at: Timestamp,
+}
+
+fn median(mut v: Vec<f64>) -> Option<f64> {
+    v.sort_by(f64::total_cmp);
+    v.get(v.len() / 2).copied()
+}
+
+impl Case<'_> {
+    /// When the failure began, if that is known.
+    pub fn began(&self) -> Option<Timestamp> {
+        self.onset
+    }
+
+    /// Is this moment shortly before the onset?
+    pub fn near(&self, at: Timestamp) -> bool {
+        self.began().is_some_and(|t| {
+            let before = t.duration_since(at);
+            before <= NEAR && before >= -AFTER
+        })
+    }
+
+    /// Changes that took effect near the onset and touch the path, newest first.
+    pub fn changes(&self) -> Vec<&ChangeEvent> {
+        let all = self.s.lb().and_then(|l| l.changes.value());
+        let path = self.path_ids();
+        all.into_iter()
+            .flat_map(|c| &c.events)
+            .filter(|e| e.failed.is_empty() && self.near(e.at) && touches(e, &path))
+            .collect()
+    }
+
+    /// Changes by the beginning of their names.
+    pub fn changed(&self, names: &[&str]) -> Vec<&ChangeEvent> {
+        let mut all = self.changes();
+        all.retain(|e| names.iter().any(|n| e.name.starts_with(n)));
+        all
+    }
+
+    /// Why changes are not known, if they are not.
+    pub fn no_changes(&self) -> Option<Reason> {
+        match self.s.lb() {
+            Some(l) => l.changes.why_unknown(),
+            None => Some(Reason::NotAsked),
+        }
+    }
+
+    /// Ids and names of everything the path is made of.
+    fn path_ids(&self) -> BTreeSet<&str> {
+        let s = self.s;
+        let mut out: BTreeSet<&str> = BTreeSet::new();
+        out.extend([self.lb.as_str(), short(&self.lb)]);
+        let lb = s.load_balancer();
+        out.extend(lb.into_iter().flat_map(|l| &l.security_groups).map(SafeText::as_str));
+        let mut subnets: BTreeSet<&str> = BTreeSet::new();
+        subnets.extend(lb.into_iter().flat_map(|l| &l.zones).map(|z| z.subnet.as_str()));
+        if let Some(l) = s.lb() {
+            for x in l.listeners.value().into_iter().flatten() {
+                out.insert(x.arn.as_str());
+                out.extend(x.certificates.iter().map(SafeText::as_str));
+            }
+            for r in l.rules.values().filter_map(|d| d.value()).flatten() {
+                out.insert(r.arn.as_str());
+            }
+            for g in l.scaling.value().into_iter().flatten() {
+                out.insert(g.name.as_str());
+            }
+        }
+        let mut targets: BTreeSet<&str> = BTreeSet::new();
+        for g in &self.groups {
+            out.extend([g.arn.as_str(), g.name.as_str()]);
+            let health = g.targets.as_ref().copied().unwrap_or_default();
+            targets.extend(health.iter().map(|t| t.id.as_str()));
+            for x in g.state.services.value().into_iter().flatten() {
+                out.extend([x.arn.as_str(), x.name.as_str()]);
+                let family = short_name(&x.task_definition).split(':').next().unwrap_or_default();
+                out.insert(family);
+                out.insert(x.task_definition.as_str());
+            }
+            targets.extend(g.state.tracks.keys().map(|k| k.id.as_str()));
+        }
+        for t in &targets {
+            out.insert(t);
+            // A function is known by its ARN and by its name.
+            if let Some(name) = t.split(":function:").nth(1) {
+                out.insert(name.split(':').next().unwrap_or(name));
+            }
+        }
+        for v in s.vpcs.values() {
+            for i in v.instances.value().into_iter().flatten().filter(|i| targets.contains(i.id.as_str())) {
+                out.extend(i.groups.iter().chain(&i.interfaces).map(SafeText::as_str));
+                subnets.insert(i.subnet.as_str());
+            }
+            for i in v.interfaces.value().into_iter().flatten() {
+                if i.addresses.iter().any(|a| targets.contains(a.to_string().as_str())) {
+                    out.extend(i.groups.iter().map(SafeText::as_str));
+                    out.insert(i.id.as_str());
+                    subnets.insert(i.subnet.as_str());
+                }
+            }
+            for d in v.databases.value().into_iter().flatten() {
+                out.extend([d.id.as_str(), d.arn.as_str()]);
+                out.extend(d.security_groups.iter().map(SafeText::as_str));
+            }
+        }
+        for v in s.vpcs.values() {
+            for a in v.network_acls.value().into_iter().flatten() {
+                if a.subnets.iter().any(|x| subnets.contains(x.as_str())) {
+                    out.insert(a.id.as_str());
+                }
+            }
+            let tables = || v.route_tables.value().into_iter().flatten();
+            let own: BTreeSet<&str> = tables().flat_map(|t| &t.subnets).map(SafeText::as_str).collect();
+            for t in tables() {
+                let named = t.subnets.iter().any(|x| subnets.contains(x.as_str()));
+                if named || (t.main && subnets.iter().any(|x| !own.contains(x))) {
+                    out.insert(t.id.as_str());
+                    out.extend(t.routes.iter().map(|r| r.target.as_str()).filter(|t| t.contains('-')));
+                }
+            }
+        }
+        out.extend(subnets);
+        out.remove("");
+        out
+    }
+
+    /// A series of a host within the window and before it.
+    pub fn level(&self, namespace: &'static str, name: &str, stat: &str, subject: &str) -> Option<Level> {
+        let key = MetricKey {
+            namespace: namespace.into(),
+            name: name.into(),
+            stat: stat.into(),
+            subject: subject.into(),
+            az: SafeText::default(),
+        };
+        self.level_of(self.s.series(&key)?)
+    }
+
+    /// The same of a series at hand.
+    pub fn level_of(&self, s: &Series) -> Option<Level> {
+        // Series with a point every five minutes may have begun theirs before.
+        let from = self.from.checked_sub(SignedDuration::from_mins(1)).unwrap_or(self.from);
+        let (before, inside): (Vec<(Timestamp, f64)>, Vec<(Timestamp, f64)>) =
+            s.points.iter().copied().filter(|p| p.1.is_finite()).partition(|p| p.0 < from);
+        let values = || inside.iter().map(|p| p.1);
+        Some(Level {
+            peak: values().max_by(f64::total_cmp)?,
+            low: values().min_by(f64::total_cmp)?,
+            now: median(values().collect())?,
+            before: median(before.iter().map(|p| p.1).collect()),
+            at: inside.last()?.0,
+        })
+    }
+
+    /// Series of one name in a namespace, with their subjects.
+    pub fn all_of(&self, namespace: &str, name: &str) -> impl Iterator<Item = (&SafeText, &Series)> {
+        self.s
+            .metrics
+            .iter()
+            .filter(move |(k, _)| k.namespace.as_str() == namespace && k.name.as_str() == name)
+            .map(|(k, v)| (&k.subject, v))
+    }
+
+    /// Why series of hosts are not known, if they are not.
+    pub fn no_host_metrics(&self) -> Option<Reason> {
+        self.s.lb().map_or(Some(Reason::NotAsked), |l| l.host_metrics.why_unknown())
+    }
+
+    /// Ids of the instances that are targets.
+    pub fn instances(&self) -> Vec<&str> {
+        let mut all: Vec<&str> = self
+            .servers()
+            .filter_map(|g| g.targets.as_ref().ok())
+            .flat_map(|t| t.iter())
+            .map(|t| t.id.as_str())
+            .filter(|id| id.starts_with("i-"))
+            .collect();
+        all.sort_unstable();
+        all.dedup();
+        all
+    }
+
+    /// Auto Scaling groups that hold our targets.
+    pub fn scaling(&self) -> impl Iterator<Item = &ScalingGroup> {
+        self.s.lb().and_then(|l| l.scaling.value()).into_iter().flatten()
+    }
+
+    /// Auto Scaling activities that took targets away so long before the onset.
+    pub fn removals_within(&self, before: SignedDuration) -> Vec<(&ScalingGroup, &Activity)> {
+        let Some(onset) = self.began() else { return Vec::new() };
+        let taken = |a: &&Activity| a.what.starts_with("Terminating") || a.what.starts_with("Detaching");
+        self.scaling()
+            .flat_map(|g| g.activities.iter().filter(taken).map(move |a| (g, a)))
+            .filter(|(_, a)| onset.duration_since(a.at) <= before && a.at <= onset + AFTER)
+            .collect()
+    }
+
+    /// Auto Scaling activities that took targets away near or after the onset.
+    pub fn removals(&self) -> Vec<(&ScalingGroup, &Activity)> {
+        let mut out = Vec::new();
+        for g in self.scaling() {
+            for a in &g.activities {
+                let taken = a.what.starts_with("Terminating") || a.what.starts_with("Detaching");
+                if taken && (self.near(a.at) || a.at >= self.from) {
+                    out.push((g, a));
+                }
+            }
+        }
+        out
+    }
+
+    /// Addresses that may get requests now: targets that are not on their way out.
+    pub fn present(&self) -> Option<BTreeSet<IpAddr>> {
+        let mut out = BTreeSet::new();
+        for g in self.servers() {
+            for t in g.targets.as_ref().ok()?.iter() {
+                if matches!(t.state.as_str(), "draining" | "unused") {
+                    continue;
+                }
+                match t.id.parse() {
+                    Ok(ip) => {
+                        out.insert(ip);
+                    }
+                    Err(_) => out.extend(self.s.instance(&t.id)?.addresses.iter().copied()),
+                }
+            }
+        }
+        Some(out)
+    }
+}
+
+/// Does an event concern anything on the path?
+fn touches(e: &ChangeEvent, path: &BTreeSet<&str>) -> bool {
+    e.about.iter().any(|id| {
+        let id = id.as_str();
+        let last = short_name(id);
+        let bare = last.split(':').next().unwrap_or(last);
+        path.contains(id)
+            || (id.starts_with("arn:") && (path.contains(last) || path.contains(bare) || path.contains(short(id))))
+            // A listener or rule that is gone still carries its load balancer's name.
+            || (id.contains(":listener") && path.contains(short(id)))
+    })
+}
+
+/// Address of `10.0.1.5:8080` and `[fd00::1]:8080`.
+pub(super) fn address(target: &str) -> Option<IpAddr> {
+    let host = target.rsplit_once(':')?.0;
+    host.trim_start_matches('[').trim_end_matches(']').parse().ok()
+}
