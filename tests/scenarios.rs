@@ -2,6 +2,7 @@
 //! (`tests/scenarios/*.toml`): a healthy shop with one thing spoiled.
 #![allow(clippy::field_reassign_with_default, reason = "a test spoils one part of a healthy shop")]
 
+mod evidence;
 mod world;
 
 use badgate::diagnosis::causes::{RULES, examine};
@@ -70,6 +71,8 @@ struct World {
     idle_group: bool,
     /// Seconds of `server.keepalive`, as measured.
     keepalive: Option<f64>,
+    /// Rows, changes and surroundings.
+    around: evidence::Evidence,
     /// IAM actions that are denied.
     denied: Vec<String>,
 }
@@ -210,6 +213,7 @@ fn build(w: &World) -> (Shop, Vec<Measured>) {
         });
         shop.more.push(observed(Topic::Tail("/app/shop".into()), Fact::LogLines(lines.collect())));
     }
+    evidence::add(&mut shop, &w.around, onset);
     for action in &w.denied {
         let topic = match action.as_str() {
             "elasticloadbalancing:DescribeTargetHealth" => Topic::TargetHealth(WEB.into()),
@@ -219,11 +223,25 @@ fn build(w: &World) -> (Shop, Vec<Measured>) {
             "ec2:DescribeNetworkAcls" => Topic::NetworkAcls(VPC.into()),
             "ec2:DescribeRouteTables" => Topic::RouteTables(VPC.into()),
             "ecs:DescribeServices" => Topic::EcsServices(WEB.into()),
+            "s3:GetObject" => Topic::AccessLog(LB.into()),
+            "cloudtrail:LookupEvents" => Topic::Changes(LB.into()),
+            "ec2:DescribeInstanceStatus" => Topic::InstanceStatus(VPC.into()),
+            "lambda:GetFunctionConfiguration" => Topic::Function(evidence::FUNCTION.into()),
             other => panic!("no topic for {other}"),
         };
         shop.more.retain(|o| o.topic != topic);
         let denied = Reason::Denied { action: action.as_str().into() };
-        if matches!(topic, Topic::EcsServices(_)) {
+        let later = |t: &Topic| {
+            matches!(
+                t,
+                Topic::EcsServices(_)
+                    | Topic::AccessLog(_)
+                    | Topic::Changes(_)
+                    | Topic::InstanceStatus(_)
+                    | Topic::Function(_)
+            )
+        };
+        if later(&topic) {
             shop.more.push(observed(topic, Fact::Unknown(denied)));
         } else {
             shop.failed.push((topic, denied));

@@ -165,15 +165,14 @@ impl Case<'_> {
     pub fn level_of(&self, s: &Series) -> Option<Level> {
         // Series with a point every five minutes may have begun theirs before.
         let from = self.from.checked_sub(SignedDuration::from_mins(1)).unwrap_or(self.from);
-        let (before, inside): (Vec<(Timestamp, f64)>, Vec<(Timestamp, f64)>) =
-            s.points.iter().copied().filter(|p| p.1.is_finite()).partition(|p| p.0 < from);
-        let values = || inside.iter().map(|p| p.1);
+        let known = || s.points.iter().filter(|p| p.1.is_finite());
+        let values = || known().filter(|p| p.0 >= from).map(|p| p.1);
         Some(Level {
             peak: values().max_by(f64::total_cmp)?,
             low: values().min_by(f64::total_cmp)?,
             now: median(values().collect())?,
-            before: median(before.iter().map(|p| p.1).collect()),
-            at: inside.last()?.0,
+            before: median(known().filter(|p| p.0 < from).map(|p| p.1).collect()),
+            at: known().next_back()?.0,
         })
     }
 
@@ -236,6 +235,7 @@ impl Case<'_> {
 
     /// Addresses that may get requests now: targets that are not on their way out.
     pub fn present(&self) -> Option<BTreeSet<IpAddr>> {
+        self.servers().next()?;
         let mut out = BTreeSet::new();
         for g in self.servers() {
             for t in g.targets.as_ref().ok()?.iter() {

@@ -148,7 +148,7 @@ impl<'a> Rows<'a> {
             all += 1;
         }
         let (top, n) = counts.iter().max_by(|a, b| a.1.cmp(b.1).then(b.0.cmp(a.0)))?;
-        let told: f64 = good.iter().filter(|g| g.1 == *top).map(|g| f64::from(g.2)).sum();
+        let told: f64 = good.iter().filter(|g| g.0 == *top).map(|g| f64::from(g.1)).sum();
         let bad = *n as f64 * self.scale;
         let rate = (!good.is_empty()).then(|| bad / (bad + told).max(1.0));
         Some(Top { name: SafeText::from(*top), share: *n as f64 / all as f64, rate, of: counts.len() })
@@ -156,12 +156,12 @@ impl<'a> Rows<'a> {
 
     /// Good rows by path, in the window.
     pub fn good_paths(&self) -> Vec<Good<'a>> {
-        self.log.paths.iter().filter(|p| p.at >= self.minute()).map(|p| Good(p.at, &p.of, p.rows)).collect()
+        self.log.paths.iter().filter(|p| p.at >= self.minute()).map(|p| Good(&p.of, p.rows)).collect()
     }
 
     /// Good rows by target, in the window.
     pub fn good_targets(&self) -> Vec<Good<'a>> {
-        self.log.targets.iter().filter(|p| p.at >= self.minute()).map(|p| Good(p.at, &p.of, p.rows)).collect()
+        self.log.targets.iter().filter(|p| p.at >= self.minute()).map(|p| Good(&p.of, p.rows)).collect()
     }
 
     fn minute(&self) -> Timestamp {
@@ -213,12 +213,8 @@ impl<'a> Rows<'a> {
     }
 }
 
-/// Minute, name and number of good rows.
-pub(super) struct Good<'a>(
-    #[allow(dead_code, reason = "kept for windows within the window")] Timestamp,
-    &'a SafeText,
-    u32,
-);
+/// Name and number of good rows of a minute.
+pub(super) struct Good<'a>(&'a SafeText, u32);
 
 #[cfg(test)]
 mod tests {

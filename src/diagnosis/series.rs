@@ -205,7 +205,8 @@ pub fn onset_of(s: &Situation, lb: &SafeText) -> Option<Onset> {
     step(&minutes, &known, "5xx responses")
 }
 
-/// The step of the sum of some counts of a load balancer.
+/// The step of the sum of some counts of a load balancer that has not ended:
+/// `None` when the last twenty minutes have hardly any.
 pub fn step_of(s: &Situation, lb: &SafeText, names: &[&str]) -> Option<Onset> {
     let at = s.at?;
     let series = |name: &str| s.series(&MetricKey::alb(lb.clone(), name, "Sum"));
@@ -217,6 +218,11 @@ pub fn step_of(s: &Situation, lb: &SafeText, names: &[&str]) -> Option<Onset> {
             minutes.push(t);
             known.push(told.iter().sum::<f64>().max(0.0));
         }
+    }
+    // Only what still goes on is asked for, and a scan is not for nothing.
+    let lately: f64 = known.iter().rev().take(20).sum();
+    if lately < 10.0 {
+        return None;
     }
     step(&minutes, &known, names.first().copied().unwrap_or_default())
 }

@@ -68,6 +68,7 @@ fn family(op: &str) -> BTreeSet<&'static str> {
         "target group attributes",
         "target health",
         "tags",
+        "listener certificates",
     ];
     let ec2 = [
         "instances",
@@ -78,10 +79,17 @@ fn family(op: &str) -> BTreeSet<&'static str> {
         "route tables",
         "subnets",
         "prefix list",
+        "instance status",
     ];
     let ecs = ["ECS services", "ECS tasks", "task definition"];
-    let of: &[&[&str]] =
-        &[&elb, &ec2, &ecs, &["caller identity"], &["metrics", "metrics of targets"], &["log groups"]];
+    let of: &[&[&str]] = &[
+        &elb,
+        &ec2,
+        &ecs,
+        &["caller identity"],
+        &["metrics", "metrics of targets"],
+        &["log groups", "access log"],
+    ];
     let all = CALLS.iter().find(|c| c.2 == op).unwrap().3;
     of.iter().find(|f| f.contains(&all[0])).unwrap().iter().copied().collect()
 }

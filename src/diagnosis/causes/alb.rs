@@ -419,7 +419,7 @@ pub(super) fn malformed(c: &Case<'_>, b: &mut Ballot) {
     for s in c.signs_of("alb-target-response-malformed") {
         b.pro(if c.many(E502) { Strong } else { Weak }, Seen::sign(s));
     }
-    let Some(x) = broken(c) else { return };
+    let Some(x) = broken(c).filter(|_| c.servers().next().is_some()) else { return };
     if x.deadline().is_some() || x.uploads() || x.large_headers() || vanished(c, &x) {
         b.con(Strong, Seen::rows(x.rows, Shape::Broken, "that have another mark in common"));
     } else if let Some(says) = x.one_path() {
@@ -442,7 +442,7 @@ pub(super) fn large_header(c: &Case<'_>, b: &mut Ballot) {
     for s in c.signs_of("alb-target-header-too-large") {
         b.pro(if c.many(E502) { Strong } else { Weak }, Seen::sign(s));
     }
-    let Some(x) = broken(c) else { return };
+    let Some(x) = broken(c).filter(|_| c.servers().next().is_some()) else { return };
     let size = x.rows.median(Shape::Broken, |r| r.received as f64).unwrap_or(0.0);
     let says = format!("whose request has {size:.0} bytes (median)");
     if x.large_headers() && x.deadline().is_none() {
@@ -460,7 +460,7 @@ pub(super) fn upload(c: &Case<'_>, b: &mut Ballot) {
     for s in c.signs.iter().filter(|s| s.pattern.id.as_str() == "nginx-large-body") {
         b.pro(if c.many(E502) { Strong } else { Weak }, Seen::sign(s));
     }
-    let Some(x) = broken(c) else { return };
+    let Some(x) = broken(c).filter(|_| c.servers().next().is_some()) else { return };
     let size = x.rows.median(Shape::Broken, |r| r.received as f64).unwrap_or(0.0);
     let says = format!("that had sent {size:.0} bytes (median)");
     if x.uploads() {
@@ -736,6 +736,9 @@ pub(super) fn auth(c: &Case<'_>, b: &mut Ballot) {
         } else if c.none(name) && !c.rows_mostly(Shape::Auth) {
             b.con(Strong, Seen::metric(c, name));
         }
+    }
+    if c.many("HTTPCode_ELB_500_Count") {
+        b.lack_if("access log rows of the failing requests", c.no_rows());
     }
     if let Ok(rows) = &c.rows
         && (rows.mostly(Shape::Auth) || (c.refusing && rows.n(Shape::Auth) >= 20.0))
