@@ -344,7 +344,7 @@ fn http_client() -> Result<SharedHttpClient, Reason> {
         connector.set_connector_settings(settings.cloned());
         connector.set_sleep_impl(components.and_then(|c| c.sleep_impl()));
         connector
-            .tls_provider(tls::Provider::Rustls(tls::rustls_provider::CryptoMode::AwsLc))
+            .tls_provider(tls::Provider::Rustls(tls::rustls_provider::CryptoMode::Ring))
             .tls_context(context.clone())
             .build()
     }))
