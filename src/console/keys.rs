@@ -172,6 +172,8 @@ pub enum Action {
     PreviousMatch,
     // Writing down.
     Annotate,
+    /// A note that a phase of the incident began now; the word it begins with.
+    Phase(&'static str),
     Mark,
     Export,
     Copy,
@@ -254,6 +256,23 @@ pub const TABLE: &[Binding] = &[
     bind(Action::Step(8), "emergency", &["8"], "", "emergency actions: what stops the bleeding"),
     bind(Action::Step(9), "prevention", &["9"], "", "prevention: what keeps it from coming back"),
     bind(Action::Annotate, "annotate", &["a"], "note", "write a note into the incident file"),
+    bind(Action::Phase("onset"), "onset", &[], "", "note when it began, for the postmortem"),
+    bind(Action::Phase("detected"), "detected", &[], "", "note when it was noticed, for the postmortem"),
+    bind(
+        Action::Phase("diagnosed"),
+        "diagnosed",
+        &[],
+        "",
+        "note that the cause is known, for the postmortem",
+    ),
+    bind(
+        Action::Phase("mitigated"),
+        "mitigated",
+        &[],
+        "",
+        "note that users are served again, for the postmortem",
+    ),
+    bind(Action::Phase("resolved"), "resolved", &[], "", "note that it is over, for the postmortem"),
     bind(
         Action::Mark,
         "mark",

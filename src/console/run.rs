@@ -3,7 +3,7 @@
 
 use super::caps::Caps;
 use super::keys::Keymap;
-use super::msg::{Effect, Msg};
+use super::msg::{Draft, Durability, Effect, Msg};
 use super::record::Journal;
 use super::state::{Incident, JournalState, Metered, State};
 use super::term::guard::{self, Guard};
@@ -137,7 +137,7 @@ pub async fn run(
         console.output.drain(DRAIN);
         taken.leave();
     }
-    let unsaved = console.close(&mut state, if gone { CLOSE_GONE } else { CLOSE });
+    let unsaved = console.close(&mut state, how);
     if how != How::HangUp {
         console.output.drain(DRAIN);
     }
@@ -475,13 +475,27 @@ impl<'a> Console<'a> {
     }
 
     /// Writes down what is left and closes the incident file.
-    fn close(&mut self, state: &mut State, within: Duration) -> Option<SafeText> {
+    fn close(&mut self, state: &mut State, how: How) -> Option<SafeText> {
+        let within = if how == How::Quit { CLOSE } else { CLOSE_GONE };
         let journal = self.journal.as_mut()?;
         for effect in update::parting(state) {
             if let Effect::Journal(draft) = effect {
                 journal.recorder.record(draft);
             }
         }
+        let why = match how {
+            How::Quit => "left".to_owned(),
+            How::HangUp => "the terminal is gone".to_owned(),
+            How::Signal(n) => format!("signal {n}"),
+        };
+        journal.recorder.record(Draft {
+            id: 0,
+            at: Timestamp::now(),
+            by: None,
+            kind: "closed",
+            data: serde_json::json!({ "reason": why }),
+            durability: Durability::Now,
+        });
         journal.recorder.close(within).err()
     }
 }

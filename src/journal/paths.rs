@@ -100,16 +100,41 @@ pub fn author(env: impl Fn(&str) -> Option<OsString>) -> SafeText {
     let user = ["USER", "LOGNAME"]
         .into_iter()
         .find_map(|name| env(name).filter(|v| !v.is_empty()))
-        .map_or_else(|| rustix::process::getuid().as_raw().to_string(), |v| v.to_string_lossy().into_owned());
+        .map_or_else(|| name_of(rustix::process::getuid().as_raw()), |v| v.to_string_lossy().into_owned());
     let uname = rustix::system::uname();
     let host = uname.nodename().to_string_lossy();
     let host = host.split('.').next().filter(|h| !h.is_empty()).unwrap_or("localhost");
     SafeText::capped(format!("{user}@{host}"), 128)
 }
 
+/// The name of a user id as the system's file of local users has it, else the
+/// number: `su`, `sudo` and task runners leave no name in the environment.
+fn name_of(uid: u32) -> String {
+    let users = std::fs::read("/etc/passwd").unwrap_or_default();
+    name_in(&String::from_utf8_lossy(&users), uid).unwrap_or_else(|| uid.to_string())
+}
+
+/// `name:password:uid:...`, a user a line.
+fn name_in(users: &str, uid: u32) -> Option<String> {
+    users.lines().find_map(|line| {
+        let mut parts = line.split(':');
+        let name = parts.next().filter(|n| !n.is_empty())?;
+        (parts.nth(1)?.parse() == Ok(uid)).then(|| name.to_owned())
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_user_without_environment_has_a_name() {
+        let users =
+            "root:x:0:0:root:/root:/bin/sh\n# a remark\nyui:x:1000:1000::/home/yui:/bin/bash\n:x:7:\n";
+        assert_eq!(name_in(users, 1000).as_deref(), Some("yui"));
+        assert_eq!(name_in(users, 0).as_deref(), Some("root"));
+        assert_eq!((name_in(users, 7), name_in(users, 100), name_in("", 0)), (None, None, None));
+    }
 
     #[test]
     fn the_default_folder_follows_xdg() {
@@ -177,6 +202,7 @@ mod tests {
         let by = author(|name| (name == "USER").then(|| "yui\u{1b}[31m".into()));
         assert!(by.starts_with("yui^[[31m@") && by.len() > 10, "{by}");
         let by = author(|_| None);
-        assert!(by.split('@').next().unwrap().parse::<u32>().is_ok(), "{by}");
+        let name = name_of(rustix::process::getuid().as_raw());
+        assert!(!name.is_empty() && by.starts_with(&format!("{name}@")), "{by}");
     }
 }

@@ -45,6 +45,11 @@ pub fn act(state: &mut State, action: Action, effects: &mut Vec<Effect>) {
             let input = TextBox::note().with(&head);
             state.overlay = Some(Overlay::Note(input));
         }
+        Action::Phase(word) => {
+            // What was being written is kept behind it.
+            let input = TextBox::note().with(&format!("{word}: {}", state.draft));
+            state.overlay = Some(Overlay::Note(input));
+        }
         Action::Mark => mark(state, effects),
         Action::Export => {
             // A long incident takes a second or two to be read and redacted.

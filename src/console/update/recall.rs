@@ -29,7 +29,11 @@ fn entry(state: &mut State, at: Timestamp, by: &SafeText, kind: &str, data: &Val
             let asked = word("target");
             (EntryKind::Session, SafeText::from(format!("opened {asked}").trim_end().to_string()))
         }
-        "closed" => (EntryKind::Session, "closed".into()),
+        "closed" => {
+            let why = first_of(data, &["reason", "state"]);
+            let text = if why.is_empty() { "closed".into() } else { format!("closed: {why}").into() };
+            (EntryKind::Session, text)
+        }
         "note" if data.get("draft").and_then(Value::as_bool) == Some(true) => {
             (EntryKind::Note, SafeText::multiline(format!("(draft) {}", word("text"))))
         }

@@ -168,6 +168,16 @@ fn a_draft_survives_esc_and_leaving() {
 }
 
 #[test]
+fn a_phase_of_the_incident_is_a_note_with_its_word() {
+    let mut sim = Sim::new();
+    sim.keys(":mitigated<enter>");
+    let Some(Overlay::Note(input)) = &sim.state.overlay else { panic!("no note is open") };
+    assert_eq!(input.text(), "mitigated: ");
+    sim.keys("rolled back to 41<enter>");
+    assert_eq!(sim.drafts()[0].data["text"], "mitigated: rolled back to 41");
+}
+
+#[test]
 fn text_being_typed_runs_no_commands() {
     let mut sim = Sim::new();
     sim.keys("aq1zfr<enter>/q<esc>:zzzzz<esc>");

@@ -177,9 +177,17 @@ impl Incident {
     }
 }
 
+/// As somebody typed it, else as it was found: it may have been picked.
 fn target(records: &[Record]) -> SafeText {
     let opened = records.iter().filter(|r| r.kind == Kind::Opened);
-    opened.map(|r| word(&r.data, "target")).find(|t| !t.is_empty()).map(SafeText::new).unwrap_or_default()
+    let typed = opened.map(|r| word(&r.data, "target")).find(|t| !t.is_empty());
+    let found = || {
+        let seen = records.iter().filter(|r| r.kind == Kind::Observed && word(&r.data, "fact") == "target");
+        seen.filter_map(|r| r.data.get("data"))
+            .map(|d| first(d, &["lb", "target_group"]))
+            .find(|n| !n.is_empty())
+    };
+    typed.or_else(|| found().map(short)).map(SafeText::new).unwrap_or_default()
 }
 
 fn place(records: &[Record]) -> Vec<(&'static str, SafeText)> {
