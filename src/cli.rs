@@ -59,7 +59,7 @@ enum Command {
     /// Print the man page
     Man,
     /// Say what in this terminal will get in the way, and the line that mends it
-    Doctor(Doctor),
+    Doctor(DoctorArgs),
 }
 
 #[derive(Args, Debug)]
@@ -73,6 +73,20 @@ struct OpenArgs {
     observe: ObserveArgs,
     #[command(flatten)]
     screen: Screen,
+}
+
+#[derive(Args, Debug)]
+struct DoctorArgs {
+    /// What to try the permissions on [default: any load balancer there is]
+    target: Option<Target>,
+    /// Print the IAM policy with exactly the permissions badgate uses, and nothing else
+    #[arg(long)]
+    iam: bool,
+    /// Print JSON (schema badgate.doctor/1) instead of text
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    observe: ObserveArgs,
 }
 
 #[derive(Args, Debug)]
@@ -263,12 +277,14 @@ pub struct Export {
     pub config: Option<PathBuf>,
 }
 
-/// `badgate doctor`.
-#[derive(Args, Clone, Copy, Debug, PartialEq, Eq)]
+/// `badgate doctor`, checked.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Doctor {
-    /// Print the IAM policy with exactly the permissions badgate uses, and nothing else
-    #[arg(long)]
     pub iam: bool,
+    pub json: bool,
+    /// `None`: whatever load balancer there is.
+    pub target: Option<Target>,
+    pub observe: Observe,
 }
 
 /// A form an incident file can be exported in.
@@ -381,7 +397,12 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Invocation, Sto
         }
         Command::Completions { shell } => Invocation::Completions(shell),
         Command::Man => Invocation::Man,
-        Command::Doctor(d) => Invocation::Doctor(d),
+        Command::Doctor(d) => Invocation::Doctor(Doctor {
+            iam: d.iam,
+            json: d.json,
+            target: d.target,
+            observe: checked(d.observe)?,
+        }),
     })
 }
 

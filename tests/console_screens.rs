@@ -164,6 +164,7 @@ fn calls_made_to_the_outside() {
             took_ms,
             request_id: "7c1f0c5e".into(),
             failure: failure.into(),
+            answered_at: None,
         }))
     };
     update::update(&mut state, call("elbv2:DescribeTargetHealth", 83, ""));

@@ -260,3 +260,19 @@ fn every_shell_and_the_man_page_know_every_command() {
     }
     assert!(page.contains("EXIT STATUS") && page.contains("too little could be observed"));
 }
+
+/// Every command line that README shows is one.
+#[test]
+fn the_commands_in_the_readme_are_accepted() {
+    let readme = include_str!("../../README.md");
+    let mut seen = 0;
+    for block in readme.split("```sh\n").skip(1).filter_map(|s| s.split("```").next()) {
+        for line in block.lines().filter(|l| l.starts_with("badgate ")) {
+            let line = line.split(" #").next().and_then(|l| l.split(" | ").next()).unwrap();
+            let words: Vec<OsString> = line.split_whitespace().map(OsString::from).collect();
+            assert!(parse(words).is_ok(), "README shows `{line}`");
+            seen += 1;
+        }
+    }
+    assert!(seen >= 8, "{seen} command lines found");
+}

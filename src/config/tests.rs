@@ -195,3 +195,14 @@ proptest::proptest! {
         }
     }
 }
+
+/// What README shows is what people copy.
+#[test]
+fn the_settings_in_the_readme_are_accepted() {
+    let readme = include_str!("../../README.md");
+    let block = readme.split("```toml\n").nth(1).and_then(|s| s.split("```").next()).unwrap();
+    let ids: Vec<&str> = crate::console::keys::TABLE.iter().map(|b| b.id).collect();
+    let config = Config::parse(block, "README.md".into(), &ids).unwrap_or_else(|e| panic!("{e}"));
+    assert!(!config.keys.is_empty() && !config.log_groups.is_empty(), "{config:?}");
+    crate::console::keys::Keymap::new(&config.remap()).unwrap();
+}

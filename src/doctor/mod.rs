@@ -1,6 +1,7 @@
 //! `badgate doctor`: what of this machine, this terminal and these
 //! credentials will get in the way at 03:00, and the line that mends it.
 
+pub mod cloud;
 pub mod terminal;
 
 use crate::text::SafeText;
@@ -82,6 +83,16 @@ pub fn to_text(sections: &[Section]) -> String {
         out.push('\n');
     }
     out
+}
+
+/// Name and version of the JSON shape.
+pub const SCHEMA: &str = "badgate.doctor/1";
+
+/// The same for programs: `{schema, sections: [{title, items: [{state, what,
+/// found, mend}]}]}`, indented, with a line feed at the end.
+pub fn to_json(sections: &[Section]) -> String {
+    let doc = serde_json::json!({ "schema": SCHEMA, "sections": sections });
+    format!("{doc:#}\n")
 }
 
 /// The worst state of all items, which decides the exit code.

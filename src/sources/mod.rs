@@ -82,6 +82,9 @@ pub struct Call {
     pub request_id: SafeText,
     /// Empty on success, else the reason in one phrase.
     pub failure: SafeText,
+    /// What time it is by the answer (its `Date`, whole seconds); `None` when
+    /// there was no answer or it did not say.
+    pub answered_at: Option<Timestamp>,
 }
 
 /// A running source: its two ends. Dropping it stops the source.

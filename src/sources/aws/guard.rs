@@ -160,11 +160,17 @@ impl Intercept for Guard {
             took_ms: u32::try_from(start.elapsed().as_millis()).unwrap_or(u32::MAX),
             request_id: SafeText::capped(request_id, 80),
             failure: failure(ctx),
+            answered_at: ctx.response().and_then(|r| date(r.headers().get("date")?)),
         };
         // The log of calls is a courtesy: it never makes a call wait.
         let _ = self.calls.try_send(call);
         Ok(())
     }
+}
+
+/// The time in a `Date` header: `Sun, 22 Nov 2026 01:53:50 GMT`.
+fn date(header: &str) -> Option<Timestamp> {
+    jiff::fmt::rfc2822::parse(header).ok().map(|z| z.timestamp())
 }
 
 /// The failure in one phrase: the service's code, else what kind of trouble.
@@ -220,6 +226,13 @@ mod tests {
     use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
     use aws_smithy_runtime_api::client::result::ConnectorError;
     use std::sync::{Arc, Mutex};
+
+    #[test]
+    fn reads_the_time_of_an_answer() {
+        let at = date("Sun, 22 Nov 2026 01:53:50 GMT").unwrap();
+        assert_eq!(at, "2026-11-22T01:53:50Z".parse().unwrap());
+        assert_eq!(date("yesterday"), None);
+    }
 
     #[test]
     fn knows_which_endpoints_have_a_stream_twin() {
