@@ -20,6 +20,8 @@ use std::time::Duration;
 
 /// How long the disk may take for the last of an incident file.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// Exit code when too little could be observed.
+const NOTHING_SEEN: u8 = 3;
 /// Names shown when TARGET fits several load balancers.
 const NAMED: usize = 5;
 
@@ -51,14 +53,20 @@ pub fn run(args: &Check) -> Result<u8, Failure> {
     let log_files = args.observe.log_files.clone();
     let timeout = args.observe.timeout;
     let asked = target.clone();
-    let observations = match &args.snapshot {
-        Some(dir) => {
-            let mut all = snapshot::observe(dir, &asked)?;
+    let looked = match &args.snapshot {
+        Some(dir) => snapshot::observe(dir, &asked).map(|mut all| {
             all.extend(file_tail::once(&log_files));
             all
-        }
-        None => look(options, log_files, asked, timeout)?,
+        }),
+        None => look(options, log_files, asked, timeout),
     };
+    let observations = looked.inspect_err(|failure| {
+        // A program that asked for the document gets one, beside the line.
+        if args.json && failure.code == NOTHING_SEEN {
+            let report = Report::unseen(target.as_str(), Timestamp::now(), failure.line.clone());
+            print(report.to_json().as_bytes(), failure.code);
+        }
+    })?;
 
     let mut situation = Situation::new();
     for o in &observations {
@@ -148,7 +156,7 @@ async fn observe(mut link: Link, target: String, within: Duration) -> Result<Vec
 }
 
 fn nothing(line: &str) -> Failure {
-    Failure { code: 3, line: SafeText::from(line) }
+    Failure { code: NOTHING_SEEN, line: SafeText::from(line) }
 }
 
 fn several(asked: &SafeText, list: &[Candidate]) -> Failure {

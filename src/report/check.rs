@@ -104,6 +104,25 @@ impl Report {
         }
     }
 
+    /// The document when nothing could be observed at all: a program that reads
+    /// it finds the reason where it finds all others.
+    pub fn unseen(target: impl Into<SafeText>, at: Timestamp, reason: SafeText) -> Report {
+        Report {
+            schema: SCHEMA,
+            target: target.into(),
+            at,
+            situation: Picture {
+                hops: Vec::new(),
+                unknown: vec![Unknown { what: SafeText::from_static("target"), reason }],
+            },
+            steps: Vec::new(),
+            verdicts: Vec::new(),
+            risks: Vec::new(),
+            enough: false,
+            trouble: false,
+        }
+    }
+
     /// As JSON, indented, with a line feed at the end.
     pub fn to_json(&self) -> String {
         // Nothing in it can fail to serialise: no map with odd keys, no foreign type.

@@ -14,6 +14,7 @@
 mod faults;
 mod path;
 mod polling;
+mod program;
 mod resolve;
 #[path = "../support/mod.rs"]
 mod support;
