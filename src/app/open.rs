@@ -6,11 +6,12 @@ use crate::cli::{Open, Target};
 use crate::config::{Color, Config, ProfileStyle, Sync, Theme as Palette, Tint as HeaderTint};
 use crate::console::caps::{Caps, Choice, Depth, GlyphSet, Wishes};
 use crate::console::keys::Keymap;
+use crate::console::record::Journal;
 use crate::console::run::{ConsoleConfig, Ended, How, RunError, block_on, run as console};
 use crate::console::state::Incident;
 use crate::console::theme::{Theme, ThemeName, Tint};
 use crate::diagnosis::catalogue::Catalogue;
-use crate::journal::{Mode, SUFFIX, author, free_path, stem};
+use crate::journal::{Mode, OpenError, SUFFIX, author, free_path, stem};
 use crate::procedure::Procedure;
 use crate::text::SafeText;
 use jiff::Timestamp;
@@ -18,6 +19,9 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
+
+/// Names that others may take while this process looks for a free one.
+const TRIES: u32 = 100;
 
 /// Opens the console; returns when it was left.
 pub fn run(args: &Open, started: Instant) -> Result<u8, Failure> {
@@ -31,10 +35,7 @@ pub fn run(args: &Open, started: Instant) -> Result<u8, Failure> {
     let target = args.target.as_ref().map(Target::text).unwrap_or_default().to_owned();
     let by = author(|name| std::env::var_os(name));
 
-    let (path, mode) = incident_file(args, &config, &target)?;
-    let wanted =
-        Wanted { path: path.clone(), mode, author: by.clone(), target: SafeText::from(target.as_str()) };
-    let journal = recorder::open(wanted).map_err(Failure::failed)?;
+    let (path, journal) = begin(args, &config, &target, &by)?;
 
     let var = |name: &str| std::env::var(name).ok();
     let caps = Caps::detect(wishes(args, &config), var);
@@ -70,6 +71,20 @@ pub fn run(args: &Open, started: Instant) -> Result<u8, Failure> {
     .map_err(|e| Failure::failed(format!("cannot start: {e}")))?
     .map_err(Failure::failed)?;
     Ok(farewell(&ended, &path))
+}
+
+/// Opens the incident file. Two who open at the same moment find the same name
+/// free: the second takes the next.
+fn begin(args: &Open, config: &Config, target: &str, by: &SafeText) -> Result<(PathBuf, Journal), Failure> {
+    let mut tries = 0;
+    loop {
+        let (path, mode) = incident_file(args, config, target)?;
+        let wanted = Wanted { path: path.clone(), mode, author: by.clone(), target: SafeText::from(target) };
+        match recorder::open(wanted) {
+            Err(OpenError::Exists(_)) if mode == Mode::New && tries < TRIES => tries += 1,
+            other => return Ok((path, other.map_err(Failure::failed)?)),
+        }
+    }
 }
 
 /// The file to write: the one named, else a new one of the day's name.

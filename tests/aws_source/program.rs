@@ -48,7 +48,7 @@ fn check_names_the_blocking_rule_and_says_so_in_its_exit_code() {
     let doc = document(&out);
     assert_eq!(doc["schema"], "badgate.check/1");
     assert_eq!(doc["target"], "shop-alb");
-    assert_eq!(doc["steps"].as_array().map(Vec::len), Some(10));
+    assert_eq!(doc["steps"].as_array().map(Vec::len), Some(8));
     let first = &doc["verdicts"][0];
     assert_eq!(first["cause"], "nacl-forward-denied", "{first:#}");
     assert!(matches!(first["standing"].as_str(), Some("confirmed" | "likely")), "{first:#}");
@@ -138,6 +138,26 @@ fn doctor_tells_each_permission_and_the_clock() {
     // Without a target any load balancer will do.
     let out = run(&lab, &["doctor"]);
     assert!(stdout(&out).contains("as far as shop-alb needs them"), "{}", stdout(&out));
+}
+
+#[test]
+fn two_who_open_at_the_same_moment_get_a_file_each() {
+    let lab = Lab::start("shop");
+    let home = tempfile::tempdir().unwrap();
+    let env = env(&lab, home.path());
+    let mut all: Vec<Pty> = (0..4).map(|_| Pty::badgate(&["open", "shop-alb"], &env, 80, 24)).collect();
+    for pty in &mut all {
+        pty.wait_for_text("4/4 healthy");
+        pty.send("q");
+        assert!(pty.wait_exit().success(), "{}", pty.dump());
+    }
+    let files = std::fs::read_dir(home.path().join("badgate")).unwrap();
+    let names: Vec<_> = files.map(|e| e.unwrap().file_name()).collect();
+    assert_eq!(
+        names.iter().filter(|n| n.to_string_lossy().ends_with(".incident.jsonl")).count(),
+        4,
+        "{names:?}"
+    );
 }
 
 fn only_file(home: &Path) -> PathBuf {

@@ -2,7 +2,7 @@
 
 use crate::console::state::{Entry, EntryKind, Saved, State};
 use crate::situation::elb::TargetKey;
-use crate::situation::{Change, Observation, short};
+use crate::situation::{Change, Observation, Reason, short};
 use crate::text::SafeText;
 use jiff::Timestamp;
 use std::collections::BTreeMap;
@@ -42,6 +42,8 @@ pub fn changes(state: &mut State, o: &Observation, changes: Vec<Change>) {
             Change::Config { topic, at } => {
                 state.enter(entry(at, &o.source, EntryKind::Config, format!("{topic} changed")));
             }
+            // What was never to be had is not lost.
+            Change::Lost { reason: Reason::NotApplicable { .. } | Reason::NeedsMeasuring { .. }, .. } => {}
             Change::Lost { topic, reason, at } => {
                 // The same trouble at another time (`throttled until`) is no news.
                 if state.lost.insert(topic.clone(), reason.word()) != Some(reason.word()) {
