@@ -61,7 +61,7 @@ fn check_names_the_blocking_rule_and_says_so_in_its_exit_code() {
     let out = run(&lab, &["check", "shop-alb"]);
     assert_eq!(out.status.code(), Some(1));
     let text = stdout(&out);
-    assert!(text.contains("nacl-app-b") && text.contains("3  Network and security"), "{text}");
+    assert!(text.contains("nacl-app-b") && text.contains("3 Network and security"), "{text}");
     assert!(!text.contains('\u{1b}'), "{text}");
 }
 
