@@ -3,10 +3,12 @@
 
 mod error;
 mod path;
+mod probe;
 mod target;
 
 pub use error::Stop;
 pub use path::{End, Path};
+pub use probe::Probe;
 pub use target::Target;
 
 use crate::config::{Color, Config, Redact, Sync, Theme, is_log_group};
@@ -44,6 +46,9 @@ enum Command {
     /// Would a packet get there, and its answer back? As configured; nothing is sent
     #[command(after_help = path::EXIT_CODES)]
     Path(path::PathArgs),
+    /// Measure one endpoint: DNS, TCP, TLS, HTTP, and how long an idle connection is kept
+    #[command(after_help = probe::EXIT_CODES)]
+    Probe(probe::ProbeArgs),
     /// Write what can be observed of a load balancer into a folder of AWS CLI answers
     Snapshot(SnapshotArgs),
     /// Append a note to an incident file
@@ -347,6 +352,7 @@ pub enum Invocation {
     Open(Box<Open>),
     Check(Box<Check>),
     Path(Box<Path>),
+    Probe(Box<Probe>),
     Snapshot(Box<Snapshot>),
     Note(Note),
     Export(Export),
@@ -379,6 +385,7 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Invocation, Sto
             observe: checked(a.observe)?,
         })),
         Command::Path(a) => Invocation::Path(Box::new(a.checked()?)),
+        Command::Probe(a) => Invocation::Probe(Box::new(a.checked()?)),
         Command::Snapshot(a) => Invocation::Snapshot(Box::new(Snapshot {
             target: a.target,
             dir: a.dir,
@@ -469,10 +476,12 @@ pub fn man() -> std::io::Result<Vec<u8>> {
             out.extend_from_slice(format!(".TP\n\\fB{code}\\fR\n{what}\n").as_bytes());
         }
     }
-    out.extend_from_slice(b"Of \\fBbadgate path\\fR:\n");
-    for line in path::EXIT_CODES.lines().skip(1) {
-        if let Some((code, what)) = line.trim().split_once("  ") {
-            out.extend_from_slice(format!(".TP\n\\fB{code}\\fR\n{what}\n").as_bytes());
+    for (command, codes) in [("path", path::EXIT_CODES), ("probe", probe::EXIT_CODES)] {
+        out.extend_from_slice(format!("Of \\fBbadgate {command}\\fR:\n").as_bytes());
+        for line in codes.lines().skip(1) {
+            if let Some((code, what)) = line.trim().split_once("  ") {
+                out.extend_from_slice(format!(".TP\n\\fB{code}\\fR\n{what}\n").as_bytes());
+            }
         }
     }
     page.render_version_section(&mut out)?;

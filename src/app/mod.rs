@@ -7,6 +7,7 @@ mod export;
 mod note;
 mod open;
 mod path;
+mod probe;
 pub mod recorder;
 mod snapshot;
 pub mod source;
@@ -63,6 +64,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>, started: Instant) -> u8 {
         Invocation::Open(args) => open::run(&args, started),
         Invocation::Check(args) => check::run(&args),
         Invocation::Path(args) => path::run(&args),
+        Invocation::Probe(args) => probe::run(&args),
         Invocation::Snapshot(args) => snapshot::run(&args),
         Invocation::Note(args) => note::run(&args),
         Invocation::Export(args) => export::run(&args),

@@ -298,6 +298,7 @@ pub(crate) fn operation(topic: &Topic) -> &'static str {
         Topic::Scaling(_) => "autoscaling:DescribeAutoScalingGroups",
         Topic::Databases(_) => "rds:DescribeDBInstances",
         Topic::Function(_) => "lambda:GetFunctionConfiguration",
+        Topic::Probe(_) => "probe",
         Topic::LogGroups => "logs:DescribeLogGroups",
         Topic::Tail(_) => "logs:FilterLogEvents",
     }

@@ -343,6 +343,7 @@ pub(super) const TOPICS: &[&str] = &[
     "scaling",
     "databases",
     "function",
+    "probe",
     "log_groups",
     "tail",
 ];
@@ -380,6 +381,7 @@ fn topic_key(topic: &Topic) -> &'static str {
         Topic::Scaling(_) => "scaling",
         Topic::Databases(_) => "databases",
         Topic::Function(_) => "function",
+        Topic::Probe(_) => "probe",
         Topic::LogGroups => "log_groups",
         Topic::Tail(_) => "tail",
     }

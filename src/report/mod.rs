@@ -3,6 +3,7 @@
 pub mod check;
 pub mod export;
 pub mod path;
+pub mod probe;
 pub mod redact;
 pub mod verdicts;
 

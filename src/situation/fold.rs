@@ -10,6 +10,7 @@ use super::log::{LogGroup, LogRing, Tail};
 use super::metric::{MetricKey, Series};
 use super::net::{Instance, Interface, NetworkAcl, PrefixList, RouteTable, SecurityGroup, Subnet};
 use super::observation::{Fact, Identity, Observation, ResolvedTarget, Topic};
+use super::probe::{Kept, Probe};
 use crate::text::SafeText;
 use jiff::Timestamp;
 use std::collections::BTreeMap;
@@ -121,6 +122,11 @@ pub struct Situation {
     pub certificates: BTreeMap<SafeText, Datum<Certificate>>,
     /// By ARN.
     pub functions: BTreeMap<SafeText, Datum<Function>>,
+    /// The newest probe of each URL.
+    pub probes: BTreeMap<SafeText, Datum<Box<Probe>>>,
+    /// What was measured of idle connections, by address and port. A later
+    /// probe that does not measure leaves it as it is.
+    pub kept: BTreeMap<SafeText, Datum<Kept>>,
     pub log_groups: Datum<Vec<LogGroup>>,
     /// State of each followed log, by group name.
     pub tails: BTreeMap<SafeText, Datum<Tail>>,
@@ -258,6 +264,13 @@ impl Situation {
             (Topic::Databases(vpc), Fact::Databases(v)) => set(&mut self.vpc_mut(vpc).databases, v, at, src),
             (Topic::Function(arn), Fact::Function(v)) => {
                 set(self.functions.entry(arn.clone()).or_default(), v, at, src)
+            }
+            (Topic::Probe(url), Fact::Probe(v)) => {
+                if let Some(kept) = v.kept() {
+                    set(self.kept.entry(kept.address.clone()).or_default(), &kept, at, src);
+                }
+                set(self.probes.entry(url.clone()).or_default(), v, at, src);
+                false
             }
             (Topic::LogGroups, Fact::LogGroups(v)) => {
                 set(&mut self.log_groups, v, at, src);
@@ -441,6 +454,7 @@ impl Situation {
             Topic::Scaling(a) => self.lb_mut(a).scaling.fail(gap),
             Topic::Databases(v) => self.vpc_mut(v).databases.fail(gap),
             Topic::Function(a) => self.functions.entry(a.clone()).or_default().fail(gap),
+            Topic::Probe(url) => self.probes.entry(url.clone()).or_default().fail(gap),
             Topic::LogGroups => self.log_groups.fail(gap),
             Topic::Tail(g) => self.tails.entry(g.clone()).or_default().fail(gap),
         }

@@ -12,6 +12,7 @@ pub mod log;
 pub mod metric;
 pub mod net;
 pub mod observation;
+pub mod probe;
 mod want;
 
 pub use datum::{Datum, Gap, Known, Reason};

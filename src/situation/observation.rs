@@ -9,6 +9,7 @@ use super::elb::{Attributes, Listener, LoadBalancer, Rule, TargetGroup, TargetHe
 use super::log::{LogGroup, LogLine, Tail};
 use super::metric::Series;
 use super::net::{Instance, Interface, NetworkAcl, PrefixList, RouteTable, SecurityGroup, Subnet};
+use super::probe::Probe;
 use crate::text::SafeText;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -81,6 +82,8 @@ pub enum Topic {
     Databases(SafeText),
     /// One function by ARN.
     Function(SafeText),
+    /// One URL, as a probe found it.
+    Probe(SafeText),
     /// Log groups that could be tailed.
     LogGroups,
     /// The tail of one log group by name.
@@ -121,6 +124,7 @@ impl Topic {
             | Topic::Scaling(s)
             | Topic::Databases(s)
             | Topic::Function(s)
+            | Topic::Probe(s)
             | Topic::Tail(s) => s.as_str(),
         }
     }
@@ -159,6 +163,7 @@ impl Topic {
             Topic::Scaling(_) => "Auto Scaling groups",
             Topic::Databases(_) => "databases",
             Topic::Function(_) => "function",
+            Topic::Probe(_) => "probe",
             Topic::LogGroups => "log groups",
             Topic::Tail(_) => "log tail",
         }
@@ -233,6 +238,7 @@ pub enum Fact {
     Scaling(Vec<ScalingGroup>),
     Databases(Vec<Database>),
     Function(Function),
+    Probe(Box<Probe>),
     LogGroups(Vec<LogGroup>),
     /// New lines of a tail, oldest first.
     LogLines(Vec<LogLine>),

@@ -42,10 +42,11 @@ impl Want {
         Want::Logs,
     ];
 
-    /// The kind a topic belongs to; `None` for identity and target.
+    /// The kind a topic belongs to; `None` for identity and target, and for
+    /// what badgate measures by itself.
     pub fn of(topic: &Topic) -> Option<Want> {
         Some(match topic {
-            Topic::Identity | Topic::Target => return None,
+            Topic::Identity | Topic::Target | Topic::Probe(_) => return None,
             Topic::TargetHealth(_) => Want::Health,
             Topic::LoadBalancer(_)
             | Topic::LbAttributes(_)

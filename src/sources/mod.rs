@@ -15,6 +15,7 @@ pub mod aws;
 pub mod file_tail;
 mod line_cap;
 pub mod outbox;
+pub mod probe;
 pub mod snapshot;
 pub mod stamp;
 
