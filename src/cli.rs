@@ -2,11 +2,13 @@
 //! reads no environment and no file, so that every mistake can be a test.
 
 mod error;
+mod logs;
 mod path;
 mod probe;
 mod target;
 
 pub use error::Stop;
+pub use logs::{Engine, Logs, When};
 pub use path::{End, Path};
 pub use probe::Probe;
 pub use target::Target;
@@ -51,6 +53,9 @@ enum Command {
     Probe(probe::ProbeArgs),
     /// Write what can be observed of a load balancer into a folder of AWS CLI answers
     Snapshot(SnapshotArgs),
+    /// Read access logs: what failed, where, since when, and which cause the rows speak for
+    #[command(after_help = format!("{}\n\n{}", logs::LANGUAGE, logs::EXIT_CODES))]
+    Logs(Box<logs::LogsArgs>),
     /// Append a note to an incident file
     Note(Note),
     /// Write an incident file out as a postmortem
@@ -354,6 +359,7 @@ pub enum Invocation {
     Path(Box<Path>),
     Probe(Box<Probe>),
     Snapshot(Box<Snapshot>),
+    Logs(Box<Logs>),
     Note(Note),
     Export(Export),
     Completions(clap_complete::Shell),
@@ -391,6 +397,7 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Invocation, Sto
             dir: a.dir,
             observe: checked(a.observe)?,
         })),
+        Command::Logs(a) => Invocation::Logs(Box::new(a.checked()?)),
         Command::Note(n) => Invocation::Note(n),
         Command::Export(mut e) => {
             let mut seen = Vec::new();
@@ -482,6 +489,12 @@ pub fn man() -> std::io::Result<Vec<u8>> {
             if let Some((code, what)) = line.trim().split_once("  ") {
                 out.extend_from_slice(format!(".TP\n\\fB{code}\\fR\n{what}\n").as_bytes());
             }
+        }
+    }
+    out.extend_from_slice(b"Of \\fBbadgate logs\\fR:\n");
+    for line in logs::EXIT_CODES.lines().skip(1) {
+        if let Some((code, what)) = line.trim().split_once("  ") {
+            out.extend_from_slice(format!(".TP\n\\fB{code}\\fR\n{what}\n").as_bytes());
         }
     }
     page.render_version_section(&mut out)?;

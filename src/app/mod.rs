@@ -4,6 +4,7 @@
 mod check;
 mod doctor;
 mod export;
+mod logs;
 mod note;
 mod open;
 mod path;
@@ -66,6 +67,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>, started: Instant) -> u8 {
         Invocation::Path(args) => path::run(&args),
         Invocation::Probe(args) => probe::run(&args),
         Invocation::Snapshot(args) => snapshot::run(&args),
+        Invocation::Logs(args) => logs::run(&args),
         Invocation::Note(args) => note::run(&args),
         Invocation::Export(args) => export::run(&args),
         Invocation::Completions(shell) => Ok(print(&cli::completions(shell), 0)),

@@ -4,37 +4,11 @@
 //! Application Load Balancers", Elastic Load Balancing user guide.
 
 use crate::situation::access::{AccessLog, AccessRow};
+pub(super) use crate::situation::shape::Shape;
+use crate::situation::shape::{Marks, shape as of_marks};
 use crate::text::SafeText;
 use jiff::Timestamp;
 use std::collections::BTreeMap;
-
-/// How one request failed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(super) enum Shape {
-    /// The target answered, and its answer was a 5xx.
-    Answered,
-    /// A function: the error reason says how.
-    Lambda,
-    /// 502 before the request was sent: refused or unreachable.
-    Refused,
-    /// 504 before the request was sent: nothing answered for ten seconds.
-    Unconnected,
-    /// 504 after the request was sent.
-    Slow,
-    /// 502 after the request was sent.
-    Broken,
-    /// 503 without a target.
-    NoTarget,
-    /// A fixed response by a rule.
-    Fixed,
-    /// The firewall or the identity provider.
-    Auth,
-    /// 460: the client left.
-    Aborted,
-    /// The load balancer refused the request itself.
-    Rejected,
-    Other,
-}
 
 /// Failing rows of the window.
 pub(super) struct Rows<'a> {
@@ -49,42 +23,17 @@ pub(super) struct Rows<'a> {
     pub good: f64,
 }
 
-/// The ten seconds in which a target must accept a connection.
-const CONNECT_S: std::ops::RangeInclusive<f64> = 9.0..=12.5;
-
 fn shape(r: &AccessRow, idle: f64) -> Shape {
-    let reason = r.error_reason.as_str();
-    let has = |starts: &[&str]| starts.iter().any(|s| reason.starts_with(s));
-    if r.status.is_some_and(|s| s >= 500) {
-        return Shape::Answered;
-    }
-    if has(&["Lambda"]) {
-        return Shape::Lambda;
-    }
-    if has(&["Auth", "JWT", "JWKS", "WAF"]) || r.actions.contains("waf-failed") || r.elb == 561 {
-        return Shape::Auth;
-    }
-    if r.actions.contains("fixed-response") {
-        return Shape::Fixed;
-    }
-    match r.elb {
-        460 => Shape::Aborted,
-        401 | 403 if r.actions.ends_with("waf") || r.actions.contains("authenticate") => Shape::Auth,
-        400..=499 | 501 | 505 | 507 => Shape::Rejected,
-        503 if r.target.is_empty() => Shape::NoTarget,
-        502 if r.target.is_empty() => Shape::Other,
-        502 if r.untimed() => Shape::Refused,
-        502 => Shape::Broken,
-        504 if r.target.is_empty() => Shape::Other,
-        504 if r.untimed() => match r.took() {
-            // With an idle timeout of ten seconds the two look alike.
-            Some(t) if CONNECT_S.contains(&t) || t < idle * 0.8 => Shape::Unconnected,
-            None => Shape::Unconnected,
-            Some(_) => Shape::Slow,
-        },
-        504 => Shape::Slow,
-        _ => Shape::Other,
-    }
+    let marks = Marks {
+        elb: r.elb,
+        status: r.status,
+        no_target: r.target.is_empty(),
+        untimed: r.untimed(),
+        took: r.took(),
+        error_reason: r.error_reason.as_bytes(),
+        actions: r.actions.as_bytes(),
+    };
+    of_marks(&marks, idle)
 }
 
 /// A name among rows with how much of them it has, and how much of its own

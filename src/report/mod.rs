@@ -2,6 +2,7 @@
 
 pub mod check;
 pub mod export;
+pub mod logs;
 pub mod path;
 pub mod probe;
 pub mod redact;

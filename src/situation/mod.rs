@@ -13,6 +13,7 @@ pub mod metric;
 pub mod net;
 pub mod observation;
 pub mod probe;
+pub mod shape;
 mod want;
 
 pub use datum::{Datum, Gap, Known, Reason};

@@ -5,7 +5,9 @@
 //! Fields are only ever appended to the format, so surplus ones are ignored; a
 //! line with fewer than the 21 fields every row has is counted as unreadable.
 
+use super::elb::tokens;
 use crate::situation::access::{AccessLog, AccessRow, Share, Tally};
+use crate::situation::shape::failed;
 use crate::text::SafeText;
 use jiff::Timestamp;
 use serde_json::Value;
@@ -82,11 +84,12 @@ impl Reader {
     }
 
     fn text(&mut self, line: &str) -> Option<()> {
-        let all = tokens(line);
-        if all.len() < 21 {
+        let mut all: [&[u8]; 34] = [b"-"; 34];
+        if tokens(line.as_bytes(), &mut all) < 21 {
             return None;
         }
-        let at = |i: usize| all.get(i).copied().unwrap_or("-");
+        // Cut at blanks and quotes, text stays text.
+        let at = |i: usize| all.get(i).and_then(|b| std::str::from_utf8(b).ok()).unwrap_or("-");
         self.take(&Fields {
             time: at(1),
             target: at(4),
@@ -185,8 +188,7 @@ impl Reader {
         *self.minutes.entry((minute, elb, status)).or_default() += 1;
         let (method, path) = request(f.request);
         let received = f.received.parse().unwrap_or(0);
-        let bad = elb >= 500 || status.is_some_and(|s| s >= 500) || (elb >= 400 && status.is_none());
-        if !bad {
+        if !failed(elb, status) {
             if elb < 400 {
                 self.largest_good = self.largest_good.max(received);
             }
@@ -318,31 +320,6 @@ fn request(line: &str) -> (&str, &str) {
     let path = rest.find('/').map_or("/", |i| &rest[i..]);
     let end = path.find(['?', '#', ';']).unwrap_or(path.len());
     (method, &path[..end])
-}
-
-/// Splits at blanks outside of quotes. A quote within a quoted value ends it
-/// only where a blank or the end of the line follows.
-fn tokens(line: &str) -> Vec<&str> {
-    let mut out = Vec::with_capacity(34);
-    let mut rest = line.trim_end();
-    while !rest.is_empty() {
-        if let Some(tail) = rest.strip_prefix('"') {
-            let bytes = tail.as_bytes();
-            let end = (0..bytes.len()).find(|i| {
-                bytes[*i] == b'"'
-                    && (*i == 0 || bytes[*i - 1] != b'\\')
-                    && matches!(bytes.get(i + 1), None | Some(b' '))
-            });
-            let end = end.unwrap_or(bytes.len());
-            out.push(&tail[..end]);
-            rest = tail.get(end + 1..).unwrap_or("").trim_start_matches(' ');
-        } else {
-            let end = rest.find(' ').unwrap_or(rest.len());
-            out.push(&rest[..end]);
-            rest = rest[end..].trim_start_matches(' ');
-        }
-    }
-    out
 }
 
 #[cfg(test)]

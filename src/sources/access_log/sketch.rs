@@ -1,0 +1,210 @@
+//! A mergeable sketch of durations: how many fell into each of many small
+//! ranges that grow with the value. Two sketches added give what one would
+//! have that had seen both.
+
+/// A value and the one the sketch gives for it differ by this part at most.
+pub const ERROR: f64 = 1.0 / 256.0;
+
+/// Ranges an octave is cut into, as a power of two.
+const BITS: u32 = 7;
+const PER_CHUNK: usize = 1 << BITS;
+/// Longest duration told apart: 2^36 us are 19 hours.
+const LONGEST: u64 = 1 << 36;
+const CHUNKS: usize = 36 - BITS as usize + 1;
+
+/// Durations in microseconds.
+#[derive(Clone, Debug, Default)]
+pub struct Sketch {
+    /// One for the values below 128 us, then one for each octave.
+    chunks: [Option<Box<[u32; PER_CHUNK]>>; CHUNKS],
+    count: u64,
+    sum: u64,
+    max: u64,
+    /// Some value is no whole number of milliseconds.
+    fine: bool,
+}
+
+impl Sketch {
+    /// Takes a duration; a negative one is none.
+    #[inline]
+    pub fn add(&mut self, micros: i64) {
+        if let Ok(v) = u64::try_from(micros) {
+            let (chunk, slot) = place(v.min(LONGEST - 1));
+            let counts = self.chunks[chunk].get_or_insert_with(|| Box::new([0; PER_CHUNK]));
+            counts[slot] = counts[slot].saturating_add(1);
+            self.count += 1;
+            self.sum = self.sum.saturating_add(v);
+            self.max = self.max.max(v);
+            self.fine |= v % 1_000 != 0;
+        }
+    }
+
+    /// Adds what another has seen.
+    pub fn merge(&mut self, other: &Sketch) {
+        for (mine, theirs) in self.chunks.iter_mut().zip(&other.chunks) {
+            if let Some(theirs) = theirs {
+                let mine = mine.get_or_insert_with(|| Box::new([0; PER_CHUNK]));
+                for (a, b) in mine.iter_mut().zip(theirs.iter()) {
+                    *a = a.saturating_add(*b);
+                }
+            }
+        }
+        self.count += other.count;
+        self.sum = self.sum.saturating_add(other.sum);
+        self.max = self.max.max(other.max);
+        self.fine |= other.fine;
+    }
+
+    /// Durations seen.
+    pub fn count(&self) -> u64 {
+        self.count
+    }
+
+    /// The longest, exactly, in seconds.
+    pub fn max(&self) -> f64 {
+        self.max as f64 / 1e6
+    }
+
+    /// The mean, exactly, in seconds.
+    pub fn mean(&self) -> Option<f64> {
+        (self.count > 0).then(|| self.sum as f64 / self.count as f64 / 1e6)
+    }
+
+    /// The value in seconds that a part `q` of all is below, within [`ERROR`]
+    /// of the true one: the value at position `floor(q * count)` of all in order.
+    pub fn quantile(&self, q: f64) -> Option<f64> {
+        let rank = ((self.count as f64 * q) as u64).min(self.count.checked_sub(1)?);
+        let mut seen = 0;
+        for (low, width, n) in self.ranges() {
+            seen += n;
+            if seen > rank {
+                return Some(self.within(low, width) as f64 / 1e6);
+            }
+        }
+        None
+    }
+
+    /// What stands for the values of a range: its middle, or the whole
+    /// milliseconds in it when the log has no finer ones.
+    fn within(&self, low: u64, width: u64) -> u64 {
+        let middle = low + width / 2;
+        let middle = if self.fine || width < 2 {
+            middle
+        } else {
+            let near = (middle + 500) / 1_000 * 1_000;
+            let up = low.div_ceil(1_000) * 1_000;
+            match (near >= low && near < low + width, up < low + width) {
+                (true, _) => near,
+                (false, true) => up,
+                (false, false) => middle,
+            }
+        };
+        middle.min(self.max)
+    }
+
+    /// Ranges that hold something, in order: lowest value, width (both us), count.
+    pub fn ranges(&self) -> impl Iterator<Item = (u64, u64, u64)> + '_ {
+        self.chunks.iter().enumerate().filter_map(|(c, chunk)| chunk.as_ref().map(|k| (c, k))).flat_map(
+            |(c, counts)| {
+                counts.iter().enumerate().filter(|(_, n)| **n > 0).map(move |(slot, n)| {
+                    let (low, width) = match c {
+                        0 => (slot as u64, 1),
+                        _ => (((PER_CHUNK + slot) as u64) << (c - 1), 1 << (c - 1)),
+                    };
+                    (low, width, u64::from(*n))
+                })
+            },
+        )
+    }
+
+    /// The value around which most lie within `part` of it on either side, in
+    /// seconds, and how many do, looking at values of at least `least` seconds.
+    pub fn densest(&self, part: f64, least: f64) -> Option<(f64, u64)> {
+        let all: Vec<(f64, u64)> = self
+            .ranges()
+            .map(|(low, width, n)| (self.within(low, width) as f64 / 1e6, n))
+            .filter(|(v, _)| *v >= least)
+            .collect();
+        let (mut best, mut from, mut sum) = (None::<(usize, usize, u64)>, 0, 0);
+        for (to, (v, n)) in all.iter().enumerate() {
+            sum += n;
+            while all[from].0 < v * (1.0 - part) / (1.0 + part) {
+                sum -= all[from].1;
+                from += 1;
+            }
+            if best.is_none_or(|b| sum > b.2) {
+                best = Some((from, to, sum));
+            }
+        }
+        let (from, to, n) = best?;
+        let total: f64 = all[from..=to].iter().map(|(v, n)| v * *n as f64).sum();
+        Some((total / n as f64, n))
+    }
+}
+
+fn place(v: u64) -> (usize, usize) {
+    if v < PER_CHUNK as u64 {
+        return (0, v as usize);
+    }
+    let octave = 63 - v.leading_zeros();
+    let shift = octave - BITS;
+    (shift as usize + 1, (v >> shift) as usize - PER_CHUNK)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn of(values: &[i64]) -> Sketch {
+        let mut s = Sketch::default();
+        values.iter().for_each(|v| s.add(*v));
+        s
+    }
+
+    #[test]
+    fn nothing_has_no_quantile() {
+        let s = of(&[-1]);
+        assert_eq!((s.count(), s.quantile(0.5), s.mean(), s.densest(0.05, 0.0)), (0, None, None, None));
+    }
+
+    #[test]
+    fn whole_milliseconds_stay_whole() {
+        let s = of(&(0..500).map(|ms| ms * 1_000).collect::<Vec<_>>());
+        assert_eq!(s.quantile(0.5), Some(0.25));
+        assert_eq!(s.quantile(0.2), Some(0.1));
+        assert_eq!(s.max(), 0.499);
+    }
+
+    #[test]
+    fn a_cluster_is_found_among_what_is_spread() {
+        let mut all: Vec<i64> = (0..60).map(|i| 29_900_000 + i * 3_000).collect();
+        all.extend((0..60).map(|i| 100_000 + i * 300_000));
+        let (at, n) = of(&all).densest(0.03, 1.0).unwrap();
+        assert!((29.8..30.2).contains(&at) && n >= 60, "{at} {n}");
+    }
+
+    proptest! {
+        #[test]
+        fn quantiles_are_within_the_bound(
+            mut values in prop::collection::vec(prop_oneof![0i64..2_000, 0i64..100_000_000, 0i64..1 << 35], 1..400),
+            q in 0.0f64..1.0,
+        ) {
+            let s = of(&values);
+            values.sort_unstable();
+            let rank = ((values.len() as f64 * q) as usize).min(values.len() - 1);
+            let (told, real) = (s.quantile(q).unwrap() * 1e6, values[rank] as f64);
+            prop_assert!((told - real).abs() <= real * ERROR + 0.501, "{told} for {real}");
+            prop_assert_eq!(s.max(), *values.last().unwrap() as f64 / 1e6);
+        }
+
+        #[test]
+        fn parts_added_are_the_whole(a in prop::collection::vec(0i64..1 << 34, 0..200), b in prop::collection::vec(0i64..1 << 34, 0..200)) {
+            let mut parts = of(&a);
+            parts.merge(&of(&b));
+            let whole = of(&[a, b].concat());
+            prop_assert_eq!(parts.ranges().collect::<Vec<_>>(), whole.ranges().collect::<Vec<_>>());
+            prop_assert_eq!(parts.quantile(0.9), whole.quantile(0.9));
+        }
+    }
+}

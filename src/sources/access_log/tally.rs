@@ -1,0 +1,606 @@
+//! What one thread counts, and how counts are added up.
+
+use super::blame::{Blame, blame, fault};
+use super::groups::{Groups, Key, LARGE, class};
+use super::join::Hops;
+use super::sketch::Sketch;
+use super::tops::{ByHash, Naming, Top};
+use super::{Format, Row};
+use crate::text::SafeText;
+use std::collections::{BTreeMap, HashMap};
+use std::hash::BuildHasherDefault;
+
+/// Minutes told apart: two weeks. Rows of further minutes are counted only.
+pub const MINUTES: usize = 20_160;
+/// Targets told apart, and those whose durations are.
+const TARGETS: usize = 8_192;
+const TIMED: usize = 256;
+/// Names in a list up to which its counts are exact.
+pub const NAMES: usize = 2_048;
+/// Samples kept of a cause, and of lines that could not be read.
+pub const SAMPLES: usize = 3;
+/// Status pairs told apart; more are one.
+const PAIRS: usize = 512;
+/// Steps in which a minute's target times are told apart: below 1 ms, 2 ms, 4 ms...
+pub const STEPS: usize = 18;
+/// A row that is older than its file's newest by more than this came late.
+const LATE: i64 = 600_000_000;
+
+/// What counting needs to know.
+#[derive(Clone, Debug)]
+pub struct Rules {
+    /// The load balancer's idle timeout, in seconds.
+    pub idle: f64,
+    /// The target groups' deregistration delay, in seconds.
+    pub deregistration: f64,
+    /// Rows answered before, and not before, are passed over; us since 1970.
+    pub from: Option<i64>,
+    pub until: Option<i64>,
+    /// Makes names numbers; the same in all tallies that are to be added.
+    pub naming: Naming,
+}
+
+impl Default for Rules {
+    fn default() -> Self {
+        Rules { idle: 60.0, deregistration: 300.0, from: None, until: None, naming: Naming::default() }
+    }
+}
+
+/// One row in words; the earlier comes first.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Sample {
+    pub at: i64,
+    pub text: SafeText,
+}
+
+impl Sample {
+    /// `2026-05-04T10:25:00.123Z GET /cart to 10.0.1.5:8080: 502 after 0.002 s (0.000 0.001 -1)`.
+    /// Queries and addresses of clients are left out.
+    pub fn of(r: &Row<'_>) -> Sample {
+        let t = |b: &[u8], most: usize| SafeText::capped(b, most);
+        let at = jiff::Timestamp::from_microsecond(r.at).map_or(String::new(), |t| format!("{t:.3}"));
+        let mut text = at;
+        let mut put = |s: String| text.push_str(&s);
+        if !r.method.is_empty() {
+            put(format!(" {}", t(r.method, 20)));
+        }
+        if !r.path.is_empty() {
+            put(format!(" {}", t(r.path, 120)));
+        }
+        if !r.target.is_empty() {
+            put(format!(" to {}", t(r.target, 80)));
+        }
+        match (r.lb, r.status) {
+            (0, 0) => {
+                put(format!(": {}", if r.class.is_empty() { "no status".into() } else { t(r.class, 40) }))
+            }
+            (0, s) => put(format!(": {s}")),
+            (l, 0) => put(format!(": {l}")),
+            (l, s) => put(format!(": {l} (target {s})")),
+        }
+        if r.took >= 0 {
+            put(format!(" after {:.3} s", r.took as f64 / 1e6));
+        }
+        if r.lb > 0 {
+            let time = |us: i64| if us < 0 { "-1".into() } else { format!("{:.3}", us as f64 / 1e6) };
+            put(format!(" ({})", r.times.map(time).join(" ")));
+        }
+        if !r.reason.is_empty() {
+            put(format!(", {}", t(r.reason, 80)));
+        }
+        if !r.trace.is_empty() {
+            put(format!(" {}", t(r.trace, 80)));
+        }
+        Sample { at: r.at, text: text.into() }
+    }
+}
+
+/// The earliest few rows of something.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Samples(pub Vec<Sample>);
+
+impl Samples {
+    fn wants(&self, at: i64) -> bool {
+        self.0.len() < SAMPLES || self.0.last().is_some_and(|s| at <= s.at)
+    }
+
+    pub fn add(&mut self, sample: Sample) {
+        self.0.push(sample);
+        self.0.sort();
+        self.0.truncate(SAMPLES);
+    }
+}
+
+/// One minute.
+#[derive(Clone, Debug, Default)]
+pub struct Minute {
+    pub rows: u32,
+    /// Number of the status pair, and rows that have it.
+    pub(super) pairs: Vec<(u16, u32)>,
+    /// Target times by step.
+    pub(super) steps: [u32; STEPS],
+}
+
+/// What is counted of a target.
+#[derive(Clone, Debug)]
+pub struct Target {
+    pub name: Box<[u8]>,
+    pub rows: u64,
+    /// Rows with a 5xx.
+    pub faults: u64,
+    pub first: i64,
+    pub last: i64,
+    /// The newest row without a 5xx.
+    pub last_good: i64,
+    /// Before, in and after the target.
+    pub times: Option<Box<[Sketch; 3]>>,
+}
+
+/// All that is counted. Tallies of parts, added in any order, are the tally of the whole.
+#[derive(Debug)]
+pub struct Tally {
+    pub rules: Rules,
+    pub rows: u64,
+    /// Rows outside of the window, and rows a filter left out.
+    pub outside: u64,
+    pub filtered: u64,
+    pub unparsed: u64,
+    /// Rows long after others of their file that are newer.
+    pub late: u64,
+    pub formats: [u64; Format::ALL.len()],
+    pub first: Option<i64>,
+    pub last: Option<i64>,
+    pub(super) pairs: Vec<((u16, u16), u64)>,
+    pub(super) minutes: HashMap<i64, Minute, BuildHasherDefault<super::tops::Same>>,
+    /// Rows of minutes beyond what is told apart.
+    pub beyond: u64,
+    /// Before, in and after the target; then from request to response.
+    pub times: [Sketch; 4],
+    pub targets: ByHash<Target>,
+    timed: usize,
+    pub targets_502: Top,
+    pub paths: Top,
+    /// Among rows with a 5xx.
+    pub bad_paths: Top,
+    pub bad_agents: Top,
+    pub bad_networks: Top,
+    pub bad_nodes: Top,
+    pub bad_classes: Top,
+    pub bad_reasons: Top,
+    pub bad_groups: Top,
+    pub faults: u64,
+    pub(super) causes: BTreeMap<&'static str, (u64, Samples)>,
+    pub(super) groups: Groups,
+    /// Target times of connections that broke off; durations of 504 and 460.
+    pub broken: Sketch,
+    pub slow: Sketch,
+    pub aborted: Sketch,
+    /// Sizes of requests, answered well and broken off, in bytes.
+    pub good_sizes: Sketch,
+    pub broken_sizes: Sketch,
+    /// Large requests answered well.
+    pub large_good: u64,
+    pub(super) hops: Hops,
+    /// The newest row of the part being read.
+    newest: i64,
+    /// The pair most rows had lately, and the minute.
+    scratch: Vec<u8>,
+}
+
+impl Tally {
+    /// Nothing yet.
+    pub fn new(rules: Rules) -> Tally {
+        let top = || Top::new(NAMES);
+        Tally {
+            rules,
+            rows: 0,
+            outside: 0,
+            filtered: 0,
+            unparsed: 0,
+            late: 0,
+            formats: [0; Format::ALL.len()],
+            first: None,
+            last: None,
+            pairs: Vec::new(),
+            minutes: HashMap::default(),
+            beyond: 0,
+            times: Default::default(),
+            targets: ByHash::default(),
+            timed: 0,
+            targets_502: Top::new(TARGETS),
+            paths: top(),
+            bad_paths: top(),
+            bad_agents: top(),
+            bad_networks: top(),
+            bad_nodes: top(),
+            bad_classes: top(),
+            bad_reasons: top(),
+            bad_groups: top(),
+            faults: 0,
+            causes: BTreeMap::new(),
+            groups: Groups::default(),
+            broken: Sketch::default(),
+            slow: Sketch::default(),
+            aborted: Sketch::default(),
+            good_sizes: Sketch::default(),
+            broken_sizes: Sketch::default(),
+            large_good: 0,
+            hops: Hops::default(),
+            newest: i64::MIN,
+            scratch: Vec::with_capacity(256),
+        }
+    }
+
+    /// A new file, or part of one, begins: its order of rows is its own.
+    pub fn begin_part(&mut self) {
+        self.newest = i64::MIN;
+    }
+
+    /// True when a row of this time is in the window; counts it when it is not.
+    pub fn within(&mut self, at: i64) -> bool {
+        let inside = self.rules.from.is_none_or(|f| at >= f) && self.rules.until.is_none_or(|u| at < u);
+        self.outside += u64::from(!inside);
+        inside
+    }
+
+    /// Counts a row of the window. `node` wrote the file, where its name tells.
+    pub fn take(&mut self, format: Format, r: &Row<'_>, node: &[u8]) {
+        self.rows += 1;
+        self.formats[format as usize] += 1;
+        self.first = Some(self.first.map_or(r.at, |f| f.min(r.at)));
+        self.last = Some(self.last.map_or(r.at, |l| l.max(r.at)));
+        self.late += u64::from(r.at < self.newest.saturating_sub(LATE));
+        self.newest = self.newest.max(r.at);
+
+        let pair = self.pair((r.lb, r.status));
+        let minute = r.at.div_euclid(60_000_000);
+        let full = self.minutes.len() >= MINUTES;
+        if full && !self.minutes.contains_key(&minute) {
+            self.beyond += 1;
+        } else {
+            let m = self.minutes.entry(minute).or_default();
+            m.rows = m.rows.saturating_add(1);
+            match m.pairs.iter_mut().find(|p| p.0 == pair) {
+                Some(p) => p.1 = p.1.saturating_add(1),
+                None => m.pairs.push((pair, 1)),
+            }
+            if r.times[1] >= 0 {
+                m.steps[step(r.times[1])] += 1;
+            }
+        }
+
+        for (sketch, us) in self.times.iter_mut().zip(r.times) {
+            sketch.add(us);
+        }
+        self.times[3].add(total(r));
+        let fault = fault(format, r);
+        let name = if r.target.is_empty() { b"-" } else { r.target };
+        let target = self.rules.naming.of(name);
+        self.target(target, name, r, fault);
+        template(r.path, &mut self.scratch);
+        let path = self.rules.naming.of(&self.scratch);
+        self.paths.add(path, &self.scratch, 1);
+        if fault {
+            self.fault(r, target, path, node);
+        } else if r.lb < 400 {
+            self.good_sizes.add(r.received as i64);
+            self.large_good += u64::from(r.received > LARGE);
+        }
+        if fault || r.lb >= 400 || r.lb == 0 || !r.reason.is_empty() {
+            self.blame(format, r, target, path);
+        }
+    }
+
+    fn pair(&mut self, statuses: (u16, u16)) -> u16 {
+        if let Some(i) = self.pairs.iter().position(|p| p.0 == statuses) {
+            self.pairs[i].1 += 1;
+            return i as u16;
+        }
+        // Forged rows could bring a million of them.
+        let statuses = if self.pairs.len() < PAIRS { statuses } else { (0, 0) };
+        if let Some(i) = self.pairs.iter().position(|p| p.0 == statuses) {
+            self.pairs[i].1 += 1;
+            return i as u16;
+        }
+        self.pairs.push((statuses, 1));
+        (self.pairs.len() - 1) as u16
+    }
+
+    fn target(&mut self, number: u64, name: &[u8], r: &Row<'_>, fault: bool) {
+        if r.lb == 502 {
+            self.targets_502.add(number, name, 1);
+        }
+        let full = self.targets.len() >= TARGETS;
+        if full && !self.targets.contains_key(&number) {
+            return;
+        }
+        let timed = &mut self.timed;
+        let t = self.targets.entry(number).or_insert_with(|| {
+            *timed += 1;
+            Target {
+                name: name[..name.len().min(240)].into(),
+                rows: 0,
+                faults: 0,
+                first: r.at,
+                last: r.at,
+                last_good: i64::MIN,
+                times: (*timed <= TIMED).then(Box::default),
+            }
+        });
+        t.rows += 1;
+        t.faults += u64::from(fault);
+        t.first = t.first.min(r.at);
+        t.last = t.last.max(r.at);
+        if !fault {
+            t.last_good = t.last_good.max(r.at);
+        }
+        if let Some(times) = &mut t.times {
+            for (sketch, us) in times.iter_mut().zip(r.times) {
+                sketch.add(us);
+            }
+        }
+    }
+
+    fn fault(&mut self, r: &Row<'_>, _target: u64, path: u64, node: &[u8]) {
+        self.faults += 1;
+        self.bad_paths.add(path, &self.scratch, 1);
+        let naming = self.rules.naming.clone();
+        let count = |top: &mut Top, name: &[u8]| {
+            if !name.is_empty() {
+                top.add(naming.of(name), name, 1);
+            }
+        };
+        count(&mut self.bad_agents, r.agent);
+        network(r.client, &mut self.scratch);
+        let net = std::mem::take(&mut self.scratch);
+        count(&mut self.bad_networks, &net);
+        self.scratch = net;
+        count(&mut self.bad_nodes, if r.node.is_empty() { node } else { r.node });
+        count(&mut self.bad_classes, r.class);
+        count(&mut self.bad_reasons, r.reason);
+        count(&mut self.bad_groups, r.group);
+    }
+
+    fn blame(&mut self, format: Format, r: &Row<'_>, target: u64, path: u64) {
+        if format == Format::Alb || format == Format::CloudFront {
+            self.hops.add(format, r, &self.rules.naming);
+        }
+        let took = total(r);
+        match r.lb {
+            504 => self.slow.add(took),
+            460 | 499 => self.aborted.add(took),
+            _ => {}
+        }
+        let key = match blame(format, r, self.rules.idle) {
+            Blame::None => return,
+            Blame::Cause(cause) => {
+                let (n, samples) = self.causes.entry(cause).or_default();
+                *n += 1;
+                if samples.wants(r.at) {
+                    samples.add(Sample::of(r));
+                }
+                return;
+            }
+            Blame::Broken => {
+                self.broken.add(r.times[1]);
+                self.broken_sizes.add(r.received as i64);
+                Key {
+                    refused: false,
+                    target,
+                    path,
+                    class: class(r.times[1].max(0)),
+                    large: r.received > LARGE,
+                }
+            }
+            Blame::Refused => Key { refused: true, target, path: 0, class: class(took.max(0)), large: false },
+        };
+        let naming = &self.rules.naming;
+        let coarse = Key { path: 0, class: super::groups::coarse_class(key.class), ..key };
+        let group = self.groups.entry(naming.of_any(key), naming.of_any(coarse), key, r.at);
+        group.rows += 1;
+        group.first = group.first.min(r.at);
+        group.last = group.last.max(r.at);
+        if group.sample.as_ref().is_none_or(|s| r.at <= s.at) {
+            let new = Sample::of(r);
+            if group.sample.as_ref().is_none_or(|s| new < *s) {
+                group.sample = Some(new);
+            }
+        }
+    }
+
+    /// Adds what another has counted by the same rules.
+    pub fn merge(&mut self, other: Tally) {
+        self.rows += other.rows;
+        self.outside += other.outside;
+        self.filtered += other.filtered;
+        self.unparsed += other.unparsed;
+        self.late += other.late;
+        self.beyond += other.beyond;
+        self.faults += other.faults;
+        self.large_good += other.large_good;
+        for (mine, theirs) in self.formats.iter_mut().zip(other.formats) {
+            *mine += theirs;
+        }
+        self.first = [self.first, other.first].into_iter().flatten().min();
+        self.last = [self.last, other.last].into_iter().flatten().max();
+        let mut as_mine = Vec::with_capacity(other.pairs.len());
+        for (statuses, n) in other.pairs {
+            let i = self.pair(statuses);
+            self.pairs[usize::from(i)].1 += n - 1;
+            as_mine.push(i);
+        }
+        for (at, theirs) in other.minutes {
+            if self.minutes.len() >= MINUTES && !self.minutes.contains_key(&at) {
+                self.beyond += u64::from(theirs.rows);
+                continue;
+            }
+            let mine = self.minutes.entry(at).or_default();
+            mine.rows = mine.rows.saturating_add(theirs.rows);
+            for (pair, n) in theirs.pairs {
+                let pair = as_mine[usize::from(pair)];
+                match mine.pairs.iter_mut().find(|p| p.0 == pair) {
+                    Some(p) => p.1 = p.1.saturating_add(n),
+                    None => mine.pairs.push((pair, n)),
+                }
+            }
+            for (a, b) in mine.steps.iter_mut().zip(theirs.steps) {
+                *a = a.saturating_add(b);
+            }
+        }
+        for (mine, theirs) in self.times.iter_mut().zip(&other.times) {
+            mine.merge(theirs);
+        }
+        for (number, theirs) in other.targets {
+            let room = self.targets.len() < TARGETS;
+            match self.targets.get_mut(&number) {
+                Some(mine) => {
+                    mine.rows += theirs.rows;
+                    mine.faults += theirs.faults;
+                    mine.first = mine.first.min(theirs.first);
+                    mine.last = mine.last.max(theirs.last);
+                    mine.last_good = mine.last_good.max(theirs.last_good);
+                    if let (Some(a), Some(b)) = (&mut mine.times, &theirs.times) {
+                        a.iter_mut().zip(b.iter()).for_each(|(a, b)| a.merge(b));
+                    } else {
+                        mine.times = None;
+                    }
+                }
+                None if room => {
+                    self.targets.insert(number, theirs);
+                }
+                None => {}
+            }
+        }
+        self.targets_502.merge(other.targets_502);
+        self.paths.merge(other.paths);
+        self.bad_paths.merge(other.bad_paths);
+        self.bad_agents.merge(other.bad_agents);
+        self.bad_networks.merge(other.bad_networks);
+        self.bad_nodes.merge(other.bad_nodes);
+        self.bad_classes.merge(other.bad_classes);
+        self.bad_reasons.merge(other.bad_reasons);
+        self.bad_groups.merge(other.bad_groups);
+        for (cause, (n, samples)) in other.causes {
+            let mine = self.causes.entry(cause).or_default();
+            mine.0 += n;
+            samples.0.into_iter().for_each(|s| mine.1.add(s));
+        }
+        self.groups.merge(other.groups);
+        for (mine, theirs) in [
+            (&mut self.broken, &other.broken),
+            (&mut self.slow, &other.slow),
+            (&mut self.aborted, &other.aborted),
+            (&mut self.good_sizes, &other.good_sizes),
+            (&mut self.broken_sizes, &other.broken_sizes),
+        ] {
+            mine.merge(theirs);
+        }
+        self.hops.merge(other.hops);
+    }
+}
+
+/// From request to response: told, or the three times together.
+pub(super) fn total(r: &Row<'_>) -> i64 {
+    if r.took >= 0 || r.untimed() { r.took } else { r.times.iter().map(|t| t.max(&0)).sum() }
+}
+
+fn step(us: i64) -> usize {
+    let ms = (us / 1_000) as u64;
+    ((u64::BITS - ms.leading_zeros()) as usize).min(STEPS - 1)
+}
+
+/// A path with what differs from request to request taken out: numbers of
+/// three digits and more, segments of digits, long hexadecimal identifiers.
+pub(super) fn template(path: &[u8], out: &mut Vec<u8>) {
+    const LONGEST: usize = 160;
+    out.clear();
+    let path = &path[..path.len().min(LONGEST)];
+    let mut i = 0;
+    while i < path.len() {
+        let c = path[i];
+        if !c.is_ascii_hexdigit() {
+            out.push(c);
+            i += 1;
+            continue;
+        }
+        let starts = i == 0 || path[i - 1] == b'/';
+        let (mut n, mut digits, mut hex) = (0, 0, true);
+        while let Some(c) = path.get(i + n).filter(|c| c.is_ascii_alphanumeric() || **c == b'-') {
+            digits += usize::from(c.is_ascii_digit());
+            hex &= c.is_ascii_hexdigit() || *c == b'-';
+            n += 1;
+        }
+        let ends = matches!(path.get(i + n), None | Some(b'/' | b'.'));
+        let all = digits == n;
+        if (hex && n >= 16 && digits >= 2) || (all && (n >= 3 || (starts && ends))) {
+            out.push(b'*');
+            i += n;
+            continue;
+        }
+        // A word with numbers in it: each long run of digits goes.
+        let end = i + n;
+        while i < end {
+            let run = path[i..end].iter().take_while(|c| c.is_ascii_digit()).count();
+            if run >= 3 {
+                out.push(b'*');
+                i += run;
+            } else {
+                let run = run.max(1);
+                out.extend_from_slice(&path[i..i + run]);
+                i += run;
+            }
+        }
+    }
+}
+
+/// The network of a client: /24, or /48 of IPv6.
+fn network(client: &[u8], out: &mut Vec<u8>) {
+    out.clear();
+    if client.contains(&b':') {
+        let client = client.strip_prefix(b"[").unwrap_or(client);
+        let cut = memchr::memchr_iter(b':', client).nth(2).unwrap_or(client.len());
+        out.extend_from_slice(&client[..cut.min(40)]);
+        out.extend_from_slice(b"::/48");
+    } else if let Some(dot) = memchr::memrchr(b'.', client).filter(|d| *d <= 11) {
+        out.extend_from_slice(&client[..dot]);
+        out.extend_from_slice(b".0/24");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_lose_what_differs_from_request_to_request() {
+        for (path, want) in [
+            ("/api/v1/orders/48213", "/api/v1/orders/*"),
+            ("/api/v2/cart", "/api/v2/cart"),
+            ("/orders/7", "/orders/*"),
+            ("/assets/app.93214.js", "/assets/app.*.js"),
+            ("/u/6f1c2d3e-4b5a-6978-8a9b-0c1d2e3f4a5b/x", "/u/*/x"),
+            ("/img/1.webp", "/img/*.webp"),
+            ("/deadbeef", "/deadbeef"),
+            ("/face/beef1234", "/face/beef*"),
+            ("/", "/"),
+        ] {
+            let mut out = Vec::new();
+            template(path.as_bytes(), &mut out);
+            assert_eq!(String::from_utf8_lossy(&out), want, "{path}");
+        }
+    }
+
+    #[test]
+    fn clients_are_counted_by_network() {
+        for (client, want) in [
+            ("203.0.113.9", "203.0.113.0/24"),
+            ("2001:db8:1:2::9", "2001:db8:1::/48"),
+            ("-", ""),
+            ("x.y", "x.0/24"),
+        ] {
+            let mut out = Vec::new();
+            network(client.as_bytes(), &mut out);
+            assert_eq!(String::from_utf8_lossy(&out), want);
+        }
+    }
+}
