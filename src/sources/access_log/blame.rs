@@ -214,8 +214,8 @@ fn web(r: &Row<'_>) -> Blame {
         // What nginx and Apache give when what stands behind them does not answer.
         502..=504 => "local-proxy-upstream-failure",
         500 => "app-exception-or-plugin-bug",
+        501.. => UNKNOWN,
         400 | 408 | 413 | 414 | 431 | 494..=497 => "client-request-rejected",
-        500.. => UNKNOWN,
         _ => return Blame::None,
     })
 }

@@ -79,10 +79,12 @@ pub(super) fn coarse_class(class: u8) -> u8 {
 
 /// 0: below 10 ms, 1: below 100 ms, then a class for each 5 %.
 pub(super) fn class(micros: i64) -> u8 {
-    match micros {
-        ..SHORT => 0,
-        ..100_000 => 1,
-        _ => 2 + ((micros as f64 / 100_000.0).ln() / 1.05f64.ln()).min(253.0) as u8,
+    if micros < SHORT {
+        0
+    } else if micros < 100_000 {
+        1
+    } else {
+        2 + ((micros as f64 / 100_000.0).ln() / 1.05f64.ln()).min(253.0) as u8
     }
 }
 

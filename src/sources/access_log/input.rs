@@ -18,8 +18,8 @@ const FILES: usize = 1_000_000;
 const PACKED: usize = 64 << 10;
 /// A packed file may unpack to so many times its size once it is large: rows
 /// of a log come to five to thirty.
-const RATIO: u64 = 300;
-const LARGE: u64 = 64 << 20;
+const RATIO: u64 = 200;
+const LARGE: u64 = 16 << 20;
 
 /// What could not be read, or not wholly; one line each.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -172,7 +172,7 @@ impl Found {
             name: SafeText::from(path.to_string_lossy()),
             path: Some(path.to_path_buf()),
             size,
-            node: node.into(),
+            node,
         });
     }
 }

@@ -112,6 +112,8 @@ impl Format {
 }
 
 /// One line, read.
+// It lives on the stack for as long as its line; a box would cost each row an allocation.
+#[allow(clippy::large_enum_variant)]
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Line<'a> {
     Row(Format, Row<'a>),
