@@ -282,6 +282,9 @@ pub struct Export {
     /// [default: standard output for one, beside FILE for several]
     #[arg(long, short, value_name = "PATH")]
     pub output: Option<PathBuf>,
+    /// Language of headings: en, ja [default: LC_ALL, LC_MESSAGES, LANG]
+    #[arg(long, value_name = "LANG", value_parser = lang)]
+    pub lang: Option<Lang>,
     /// Config file [default: $XDG_CONFIG_HOME/badgate/config.toml]
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,

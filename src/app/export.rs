@@ -1,10 +1,11 @@
 //! `badgate export FILE`: the postmortem, on standard output or in files.
 
-use super::{Failure, complain, config, print};
+use super::{Failure, complain, config, lang, print};
 use crate::cli::{Export, Format};
 use crate::config::Redact;
 use crate::console::run::Exporter;
 use crate::journal::{self, SUFFIX};
+use crate::procedure::Lang;
 use crate::report::export::{self, Filter, Options};
 use crate::report::redact::Level;
 use crate::text::SafeText;
@@ -16,6 +17,7 @@ use std::sync::Arc;
 /// Runs the export.
 pub fn run(args: &Export) -> Result<u8, Failure> {
     let config = config(args.config.as_deref())?;
+    let lang = lang(args.lang, &config);
     let level = level(args.redact.unwrap_or(config.redact));
     let incident = journal::read(&args.file).map_err(Failure::failed)?;
     if let Some(warning) = level.warning() {
@@ -27,6 +29,7 @@ pub fn run(args: &Export) -> Result<u8, Failure> {
         level,
         filter: Filter::default(),
         problems: incident.problems,
+        lang,
     };
     let several = args.format.len() > 1;
     for format in &args.format {
@@ -82,7 +85,7 @@ fn write_whole(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
 }
 
 /// What `e` in the console does: the Markdown beside the incident file.
-pub fn beside(path: &Path, redact: Redact) -> Exporter {
+pub fn beside(path: &Path, redact: Redact, lang: Lang) -> Exporter {
     let path = path.to_path_buf();
     let level = level(redact);
     Arc::new(move || {
@@ -93,6 +96,7 @@ pub fn beside(path: &Path, redact: Redact) -> Exporter {
             level,
             filter: Filter::default(),
             problems: incident.problems,
+            lang,
         };
         let text =
             export::postmortem(&incident.records, &options).map_err(|e| SafeText::from(e.to_string()))?;

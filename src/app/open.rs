@@ -58,7 +58,7 @@ pub fn run(args: &Open, started: Instant) -> Result<u8, Failure> {
         procedure: Arc::new(procedure),
         words: Arc::new(words),
         following,
-        exporter: Some(super::export::beside(&path, config.redact)),
+        exporter: Some(super::export::beside(&path, config.redact, lang)),
         log: path.parent().map(|dir| dir.join("badgate.log")),
         stats: std::env::var_os("BADGATE_STATS").map(PathBuf::from),
         started,

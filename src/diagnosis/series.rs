@@ -201,8 +201,16 @@ pub fn onset(s: &Situation) -> Option<Onset> {
 
 /// [`onset`] of one load balancer, in view or not.
 pub fn onset_of(s: &Situation, lb: &SafeText) -> Option<Onset> {
-    let (minutes, known) = errors(s, lb)?;
+    let (minutes, known) = errors(s, lb, LOOK_BACK)?;
     step(&minutes, &known, "5xx responses")
+}
+
+/// The 5xx responses of the load balancer in view and of its targets, a minute
+/// each, oldest first, over at most `minutes` minutes before the newest
+/// observation. Minutes nobody told of are left out: they are unknown, not zero.
+pub fn errors_per_minute(s: &Situation, minutes: usize) -> Vec<(Timestamp, f64)> {
+    let found = s.lb_arn().and_then(|lb| errors(s, lb, minutes));
+    found.map(|(at, counts)| at.into_iter().zip(counts).collect()).unwrap_or_default()
 }
 
 /// The step of the sum of some counts of a load balancer that has not ended:
@@ -274,7 +282,7 @@ fn step(minutes: &[Timestamp], known: &[f64], what: &str) -> Option<Onset> {
 }
 
 /// Known minutes and the 5xx in each, oldest first.
-fn errors(s: &Situation, arn: &SafeText) -> Option<(Vec<Timestamp>, Vec<f64>)> {
+fn errors(s: &Situation, arn: &SafeText, minutes: usize) -> Option<(Vec<Timestamp>, Vec<f64>)> {
     let at = s.at?;
     let series = |name: &str| s.series(&MetricKey::alb(arn.clone(), name, "Sum"));
     let requests = series("RequestCount");
@@ -289,7 +297,7 @@ fn errors(s: &Situation, arn: &SafeText) -> Option<(Vec<Timestamp>, Vec<f64>)> {
     // Fixed responses are in none of those counts.
     let fixed = if answers_5xx(s, arn) { series("HTTP_Fixed_Response_Count") } else { None };
     let mut out = (Vec::new(), Vec::new());
-    for t in slots(floor_minute(at), LOOK_BACK) {
+    for t in slots(floor_minute(at), minutes) {
         let single: Vec<f64> = parts.iter().filter_map(|p| count_at(*p, None, t)).collect();
         let split = (!single.is_empty()).then(|| single.iter().sum::<f64>());
         // The 5XX series holds the single codes too: the larger of the two counts.

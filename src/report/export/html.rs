@@ -1,16 +1,19 @@
-//! The postmortem as one page of HTML: no script, nothing loaded from
-//! elsewhere (and a policy that forbids both), everything escaped.
+//! The postmortem as one page of HTML for people who look rather than read: no
+//! script, nothing loaded from elsewhere (and a policy that forbids both),
+//! everything escaped.
 
-use super::incident::{Event, Incident};
-use super::{Head, words};
+use std::fmt::Write;
 
-const STYLE: &str = "body{font:15px/1.5 sans-serif;max-width:70em;margin:2em auto;padding:0 1em}\
-code,pre{font-family:monospace;white-space:pre-wrap;overflow-wrap:anywhere}pre{border-left:3px solid #888;padding-left:1em}\
-table{border-collapse:collapse}td,th{border:1px solid #888;padding:.2em .6em;text-align:left;vertical-align:top}\
-.warning{border:2px solid #b00;padding:.5em 1em}";
+use super::incident::{Event, Incident, Verdict};
+use super::tongue::say;
+use super::{Head, svg, words};
+use crate::diagnosis::catalogue::Catalogue;
+use crate::procedure::Lang;
+
+const STYLE: &str = include_str!("../../../assets/postmortem.css");
 
 /// Text as HTML.
-fn esc(text: &str) -> String {
+pub(super) fn esc(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
         match c {
@@ -25,139 +28,381 @@ fn esc(text: &str) -> String {
     out
 }
 
-pub(super) fn write(head: &Head, i: &Incident) -> String {
-    let mut w = String::new();
-    let title =
-        if i.target.is_empty() { "Postmortem".to_owned() } else { format!("Postmortem: {}", esc(&i.target)) };
-    w.push_str(&format!(
-        "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
+struct Page<'a> {
+    w: String,
+    i: &'a Incident,
+    lang: Lang,
+    titles: Option<Catalogue>,
+}
+
+pub(super) fn write(head: &Head, i: &Incident, lang: Lang) -> String {
+    let mut page = Page { w: String::new(), i, lang, titles: Catalogue::load(lang.tag()).ok() };
+    let t = |s| say(lang, s);
+    let title = match i.target.as_str() {
+        "" => t("Postmortem").to_owned(),
+        target => format!("{}: {}", t("Postmortem"), esc(target)),
+    };
+    let _ = write!(
+        page.w,
+        "<!DOCTYPE html>\n<html lang=\"{}\">\n<head>\n<meta charset=\"utf-8\">\n\
          <meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">\n\
-         <meta name=\"referrer\" content=\"no-referrer\">\n<title>{title}</title>\n<style>{STYLE}</style>\n</head>\n<body>\n<h1>{title}</h1>\n"
-    ));
+         <meta name=\"referrer\" content=\"no-referrer\">\n\
+         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
+         <title>{title}</title>\n<style>{STYLE}</style>\n</head>\n<body>\n<h1>{title}</h1>\n\
+         <p class=\"dim\">{}</p>\n",
+        lang.tag(),
+        esc(&head.range())
+    );
     if let Some(warning) = head.level.warning() {
-        w.push_str(&format!("<p class=\"warning\"><strong>Warning:</strong> {}</p>\n", esc(warning)));
+        let _ =
+            writeln!(page.w, "<p class=\"warning\"><strong>{}:</strong> {}</p>", t("Warning"), esc(warning));
     }
-    let facts: Vec<(String, String)> =
-        head.lines().into_iter().filter(|(n, _)| *n != "warning").map(|(n, v)| (n.to_owned(), v)).collect();
-    table(&mut w, &facts);
-
-    section(&mut w, "Summary");
-    let or_none = |text: String| if text.is_empty() { "not recorded".to_owned() } else { text };
-    let mut facts = vec![("target".to_owned(), or_none(i.target.to_string()))];
-    facts.extend(i.place.iter().map(|(n, v)| ((*n).to_owned(), v.to_string())));
-    let people: Vec<&str> = i.people.iter().map(AsRef::as_ref).collect();
-    facts.push(("people".to_owned(), or_none(people.join(", "))));
-    let causes: Vec<String> = i
-        .verdicts
-        .iter()
-        .filter(|v| matches!(v.standing.as_str(), "confirmed" | "likely"))
-        .map(|v| format!("{} ({}{})", v.cause, v.standing, v.became()))
-        .collect();
-    facts.push(("cause".to_owned(), or_none(causes.join(", "))));
-    table(&mut w, &facts);
-
-    section(&mut w, "Impact");
-    items(&mut w, i.impact.iter().map(|t| esc(t)), "Not recorded.");
-
-    section(&mut w, "Phases");
-    let mut rows: Vec<(String, String)> = i
-        .phases
-        .iter()
-        .map(|p| {
-            (
-                p.name.to_owned(),
-                p.at.map_or("not recorded".to_owned(), |t| format!("{}: {}", words::time(t), p.why)),
-            )
-        })
-        .collect();
-    rows.extend(i.durations().into_iter().map(|(n, v)| (n.to_owned(), v)));
-    table(&mut w, &rows);
-
-    section(&mut w, "Evidence");
-    let verdicts = i.verdicts.iter().map(|v| {
-        let mut text = format!(
-            "{}{} <code>{}</code> {}",
-            esc(&v.standing),
-            esc(&v.became()),
-            esc(&v.cause),
-            esc(&v.hop)
-        );
-        text.push_str("<ul>");
-        for (polarity, what) in &v.evidence {
-            text.push_str(&format!("<li>{}: <code>{}</code></li>", esc(polarity), esc(what)));
-        }
-        for next in &v.next {
-            text.push_str(&format!("<li>next: <code>{}</code></li>", esc(next)));
-        }
-        text + "</ul>"
-    });
-    items(&mut w, verdicts.chain(i.marks.iter().map(line)), "None recorded.");
-
-    section(&mut w, "Procedure");
-    let steps = i.steps.iter().map(|s| {
-        let mut text = format!(
-            "{} {}: {} ({} by {})<ul>",
-            esc(&s.id),
-            esc(&s.title),
-            esc(&s.state),
-            words::time(s.at),
-            esc(&s.by)
-        );
-        for (level, finding) in &s.findings {
-            text.push_str(&format!("<li>{} <code>{}</code></li>", esc(level), esc(finding)));
-        }
-        for unknown in &s.unknown {
-            text.push_str(&format!("<li>not known: <code>{}</code></li>", esc(unknown)));
-        }
-        text + "</ul>"
-    });
-    items(&mut w, steps, "No step was run.");
-
-    section(&mut w, "Actions taken");
-    items(&mut w, i.actions.iter().map(line), "None recorded.");
-
-    section(&mut w, "Notes");
-    let notes =
-        i.notes.iter().map(|n| format!("{} {}<pre>{}</pre>", words::time(n.at), esc(&n.by), esc(&n.text)));
-    items(&mut w, notes, "No note was written.");
-
-    section(&mut w, "Timeline (UTC)");
-    items(&mut w, i.timeline.iter().map(line), "Empty.");
-
-    section(&mut w, "Action items");
-    items(&mut w, i.todo.iter().map(line), "None recorded.");
-
-    section(&mut w, "Not recorded, not readable");
+    page.durations();
+    page.summary();
+    page.section(t("How it went"));
+    page.w.push_str(&svg::timeline(i, lang));
+    page.phases();
+    page.path();
+    page.causes();
+    page.timeouts();
+    page.section(t("Impact"));
+    page.list(i.impact.iter().map(|t| esc(t)), t("Not recorded."));
+    page.procedure();
+    page.section(t("Actions taken"));
+    page.events(&i.actions, t("None recorded."));
+    page.notes();
+    page.section(t("Action items"));
+    page.events(&i.todo, t("None recorded."));
+    page.section(t("Timeline (UTC)"));
+    page.events(&i.timeline, t("Empty."));
+    page.observations();
+    page.section(t("Not recorded, not readable"));
     let problems = i.gaps.iter().map(line).chain(head.problems.iter().map(|p| esc(p)));
-    items(&mut w, problems, "Nothing: every line of the file was read.");
-    w.push_str("</body>\n</html>\n");
-    w
+    page.list(problems, t("Nothing: every line of the file was read."));
+    page.section(t("What this is made of"));
+    let facts: Vec<(&str, String)> =
+        head.lines().into_iter().filter(|(n, _)| *n != "warning").map(|(n, v)| (t(n), v)).collect();
+    page.facts(&facts);
+    page.w.push_str("</body>\n</html>\n");
+    page.w
 }
 
-fn section(w: &mut String, title: &str) {
-    w.push_str(&format!("<h2>{title}</h2>\n"));
+impl Page<'_> {
+    fn section(&mut self, title: &str) {
+        let _ = writeln!(self.w, "<h2>{title}</h2>");
+    }
+
+    fn durations(&mut self) {
+        let lang = self.lang;
+        let t = |s| say(lang, s);
+        let names = [t("to detect"), t("to name the cause"), t("to mitigate"), t("to resolve")];
+        self.w.push_str("<div class=\"cards\">\n");
+        for ((name, value), label) in self.i.durations().into_iter().zip(names) {
+            let known = self.i.lasted(name).is_some();
+            let none = if known { "" } else { " none" };
+            let value = if known { value } else { t("not recorded").to_owned() };
+            let _ = writeln!(
+                self.w,
+                "<div class=\"card{none}\"><b>{}</b><span>{label}</span></div>",
+                esc(&value)
+            );
+        }
+        self.w.push_str("</div>\n");
+    }
+
+    fn summary(&mut self) {
+        let lang = self.lang;
+        let t = |s| say(lang, s);
+        let i = self.i;
+        let or_none = |text: String| if text.is_empty() { t("not recorded").to_owned() } else { text };
+        // What was likely beside a confirmed cause stands below.
+        let surest = i.verdicts.first().map_or("", |v| v.standing.as_str());
+        let named: Vec<String> = i
+            .verdicts
+            .iter()
+            .filter(|v| {
+                matches!(v.standing.as_str(), "confirmed" | "likely") && v.standing.as_str() == surest
+            })
+            .map(|v| format!("{} ({}{})", v.cause, t(&v.standing), v.became()))
+            .collect();
+        let mut facts =
+            vec![(t("cause"), or_none(named.join(", "))), (t("target"), or_none(i.target.to_string()))];
+        facts.extend(i.place.iter().map(|(n, v)| (t(n), v.to_string())));
+        let people: Vec<&str> = i.people.iter().map(AsRef::as_ref).collect();
+        facts.push((t("people"), or_none(people.join(", "))));
+        self.facts(&facts);
+    }
+
+    fn facts(&mut self, rows: &[(&str, String)]) {
+        self.w.push_str("<table class=\"facts\">\n");
+        for (name, value) in rows {
+            let _ = writeln!(self.w, "<tr><th>{}</th><td>{}</td></tr>", esc(name), esc(value));
+        }
+        self.w.push_str("</table>\n");
+    }
+
+    fn phases(&mut self) {
+        let lang = self.lang;
+        let t = |s| say(lang, s);
+        let _ = writeln!(
+            self.w,
+            "<table>\n<thead><tr><th>{}</th><th>{}</th><th>{}</th></tr></thead>",
+            t("phase"),
+            t("at (UTC)"),
+            t("known by")
+        );
+        for p in &self.i.phases {
+            let at = p.at.map_or(t("not recorded").to_owned(), words::time);
+            let why = if p.at.is_some() { esc(&p.why) } else { String::new() };
+            let _ = writeln!(self.w, "<tr><td>{}</td><td>{at}</td><td>{why}</td></tr>", t(p.name));
+        }
+        self.w.push_str("</table>\n");
+    }
+
+    fn path(&mut self) {
+        let lang = self.lang;
+        let t = |s| say(lang, s);
+        let p = &self.i.picture;
+        self.section(t("Request path"));
+        if p.hops.is_empty() {
+            let _ = writeln!(self.w, "<p>{}</p>", t("Nothing was observed of the request path."));
+            return;
+        }
+        self.as_of();
+        let broken = p.broken();
+        self.w.push_str("<ol class=\"path\">\n");
+        for (n, h) in p.hops.iter().enumerate() {
+            let here = broken == Some(n);
+            let _ = writeln!(
+                self.w,
+                "<li class=\"hop {}{}\"><div><small>{}</small>{}<span class=\"tag {}\">{}</span> {}{}</div></li>",
+                h.status,
+                if here { " broken" } else { "" },
+                esc(h.kind),
+                if h.name.as_str() == h.kind {
+                    String::new()
+                } else {
+                    format!("<strong>{}</strong><br>", esc(&h.name))
+                },
+                h.status,
+                t(h.status),
+                esc(&h.word),
+                if here { format!("<small>{}</small>", t("broken here")) } else { String::new() }
+            );
+        }
+        self.w.push_str("</ol>\n<ul>\n");
+        for h in p.hops.iter().filter(|h| h.status == "bad" || h.status == "warn") {
+            let _ = writeln!(self.w, "<li><strong>{}</strong> {}</li>", esc(&h.name), esc(&h.why));
+        }
+        self.w.push_str("</ul>\n");
+    }
+
+    fn as_of(&mut self) {
+        if let Some(at) = self.i.picture.as_of {
+            let _ = writeln!(
+                self.w,
+                "<p class=\"dim\">{} {}</p>",
+                {
+                    let lang = self.lang;
+                    let t = |s| say(lang, s);
+                    t("as of")
+                },
+                words::time(at)
+            );
+        }
+    }
+
+    fn causes(&mut self) {
+        let lang = self.lang;
+        let t = |s| say(lang, s);
+        self.section(t("Causes"));
+        let (open, closed): (Vec<&Verdict>, Vec<&Verdict>) =
+            self.i.verdicts.iter().partition(|v| match v.standing.as_str() {
+                "unchecked" | "ruled out" | "" => false,
+                // What was possible for a while, and then was not, needs no room.
+                "possible" => v.later.is_none(),
+                _ => true,
+            });
+        if open.is_empty() {
+            let _ = writeln!(self.w, "<p>{}</p>", t("No cause was named."));
+        }
+        for v in open {
+            let title = self.titles.as_ref().and_then(|c| c.get(&v.cause)).map(|w| esc(&w.title));
+            let _ = writeln!(
+                self.w,
+                "<div class=\"cause {}\"><span class=\"tag\">{}</span> <strong>{}</strong> <code>{}</code> <span class=\"dim\">{} {}{}</span><ul>",
+                class(&v.standing),
+                esc(t(&v.standing)),
+                title.unwrap_or_default(),
+                esc(&v.cause),
+                esc(&v.hop),
+                words::time(v.at),
+                esc(&v.became())
+            );
+            for (polarity, what) in &v.evidence {
+                let _ = writeln!(self.w, "<li>{}: <code>{}</code></li>", esc(t(polarity)), esc(what));
+            }
+            for next in &v.next {
+                let _ = writeln!(self.w, "<li>{}: {}</li>", t("next"), esc(next));
+            }
+            self.w.push_str("</ul></div>\n");
+        }
+        if !closed.is_empty() {
+            self.w.push_str("<ul class=\"dim\">\n");
+            for v in closed {
+                let _ = writeln!(
+                    self.w,
+                    "<li>{} <code>{}</code>{}</li>",
+                    esc(t(&v.standing)),
+                    esc(&v.cause),
+                    esc(&v.became())
+                );
+            }
+            self.w.push_str("</ul>\n");
+        }
+        if !self.i.marks.is_empty() {
+            let _ = writeln!(self.w, "<h3>{}</h3>", t("Marked rows"));
+            self.events(&self.i.marks, "");
+        }
+    }
+
+    fn timeouts(&mut self) {
+        let lang = self.lang;
+        let t = |s| say(lang, s);
+        let p = &self.i.picture;
+        self.section(t("Timeout chain"));
+        if p.timers.is_empty() {
+            let _ = writeln!(self.w, "<p>{}</p>", t("No timer was observed."));
+            return;
+        }
+        let _ = writeln!(self.w, "<p class=\"dim\">{}</p>", t("drawn to scale, in seconds"));
+        self.w.push_str(&svg::chain(&p.timers, lang));
+        for o in &p.orders {
+            let class = if o.standing == "violated" { "confirmed" } else { "likely" };
+            let _ = writeln!(
+                self.w,
+                "<div class=\"cause {class}\"><span class=\"tag\">{}</span> <code>{}</code>{}<p class=\"dim\">{}</p></div>",
+                t(o.standing),
+                esc(&o.text),
+                svg::order(o),
+                esc(&o.why)
+            );
+        }
+    }
+
+    fn procedure(&mut self) {
+        let lang = self.lang;
+        let t = |s| say(lang, s);
+        self.section(t("Procedure"));
+        if self.i.steps.is_empty() {
+            let _ = writeln!(self.w, "<p>{}</p>", t("No step was run."));
+        }
+        for s in &self.i.steps {
+            let runs = if s.runs > 1 {
+                format!(", {} {} {}", t("last of"), s.runs, t("runs"))
+            } else {
+                String::new()
+            };
+            let _ = writeln!(
+                self.w,
+                "<h3>{} {}: {}</h3><p class=\"dim\">{} {}{runs}</p><ul>",
+                esc(&s.id),
+                esc(&s.title),
+                esc(&s.state),
+                words::time(s.at),
+                esc(&s.by)
+            );
+            for (level, finding) in &s.findings {
+                let _ = writeln!(self.w, "<li>{} <code>{}</code></li>", esc(level), esc(finding));
+            }
+            for unknown in &s.unknown {
+                let _ = writeln!(self.w, "<li>{}: <code>{}</code></li>", t("not known"), esc(unknown));
+            }
+            self.w.push_str("</ul>\n");
+        }
+    }
+
+    fn notes(&mut self) {
+        let lang = self.lang;
+        let t = |s| say(lang, s);
+        self.section(t("Notes"));
+        if self.i.notes.is_empty() {
+            let _ = writeln!(self.w, "<p>{}</p>", t("No note was written."));
+        }
+        for n in &self.i.notes {
+            let _ = writeln!(
+                self.w,
+                "<p><strong>{}</strong> <span class=\"dim\">{}</span></p><pre>{}</pre>",
+                esc(&n.by),
+                words::time(n.at),
+                esc(&n.text)
+            );
+        }
+    }
+
+    fn events(&mut self, list: &[Event], none: &str) {
+        let lang = self.lang;
+        let t = |s| say(lang, s);
+        if list.is_empty() {
+            let _ = writeln!(self.w, "<p>{none}</p>");
+            return;
+        }
+        let _ = writeln!(
+            self.w,
+            "<table class=\"events\">\n<thead><tr><th>{}</th><th>{}</th><th>{}</th><th>{}</th></tr></thead>",
+            t("at"),
+            t("kind"),
+            t("by"),
+            t("what")
+        );
+        for e in list {
+            let _ = writeln!(
+                self.w,
+                "<tr><td>{}</td><td>{}</td><td>{}</td><td class=\"text\">{}</td></tr>",
+                words::time(e.at),
+                esc(&e.kind),
+                esc(&e.by),
+                esc(&e.text)
+            );
+        }
+        self.w.push_str("</table>\n");
+    }
+
+    fn observations(&mut self) {
+        let observed = self.i.kinds.get("observed").copied().unwrap_or(0);
+        if observed > 0 {
+            let lang = self.lang;
+            let t = |s| say(lang, s);
+            let _ = writeln!(
+                self.w,
+                "<p class=\"dim\">{observed} {}</p>",
+                t("observation(s) are listed in the JSON and CSV exports; above stands what changed.")
+            );
+        }
+    }
+
+    /// A list of items that are HTML already.
+    fn list(&mut self, list: impl Iterator<Item = String>, none: &str) {
+        let list: Vec<String> = list.collect();
+        if list.is_empty() {
+            let _ = writeln!(self.w, "<p>{none}</p>");
+            return;
+        }
+        self.w.push_str("<ul>\n");
+        for item in list {
+            let _ = writeln!(self.w, "<li>{item}</li>");
+        }
+        self.w.push_str("</ul>\n");
+    }
 }
 
-fn table(w: &mut String, rows: &[(String, String)]) {
-    w.push_str("<table>\n");
-    for (name, value) in rows {
-        w.push_str(&format!("<tr><th>{}</th><td>{}</td></tr>\n", esc(name), esc(value)));
+/// A class of the style for a standing; what others wrote never becomes one.
+fn class(standing: &str) -> &'static str {
+    match standing {
+        "confirmed" => "confirmed",
+        "likely" => "likely",
+        _ => "possible",
     }
-    w.push_str("</table>\n");
-}
-
-/// A list of items that are HTML already.
-fn items(w: &mut String, list: impl Iterator<Item = String>, none: &str) {
-    let list: Vec<String> = list.collect();
-    if list.is_empty() {
-        w.push_str(&format!("<p>{none}</p>\n"));
-        return;
-    }
-    w.push_str("<ul>\n");
-    for item in list {
-        w.push_str(&format!("<li>{item}</li>\n"));
-    }
-    w.push_str("</ul>\n");
 }
 
 fn line(e: &Event) -> String {

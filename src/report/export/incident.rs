@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 use serde_json::Value;
 
+use super::picture::{Picture, Watcher};
 use super::words::{self, duration, first, list, scalar, word};
 use crate::diagnosis::series;
 use crate::journal::{Kind, Record};
@@ -15,6 +16,14 @@ use crate::text::SafeText;
 
 /// The phases of an incident, in order.
 pub(super) const PHASES: [&str; 5] = ["onset", "detected", "diagnosed", "mitigated", "resolved"];
+
+/// Durations that are asked for: name, from which phase, to which.
+const DURATIONS: [(&str, &str, &str); 4] = [
+    ("time to detect", "onset", "detected"),
+    ("time to diagnose", "detected", "diagnosed"),
+    ("time to mitigate", "detected", "mitigated"),
+    ("time to resolve", "onset", "resolved"),
+];
 
 /// When a phase began, and how that is known.
 pub(super) struct Phase {
@@ -83,6 +92,8 @@ pub(super) struct Incident {
     pub people: Vec<SafeText>,
     /// How many records of each kind.
     pub kinds: BTreeMap<SafeText, usize>,
+    /// What is drawn.
+    pub picture: Picture,
 }
 
 fn event(r: &Record) -> Event {
@@ -111,7 +122,7 @@ impl Incident {
     /// `clean` are the redacted records, `raw` the same as they were recorded.
     pub fn new(clean: &[Record], raw: &[&Record], redactor: &mut Redactor) -> Self {
         let of = |kind: Kind| clean.iter().filter(move |r| r.kind == kind);
-        let (changes, onset) = fold(raw, redactor);
+        let (changes, onset, picture) = fold(raw, redactor);
         let mut timeline: Vec<Event> =
             clean.iter().filter(|r| r.kind != Kind::Observed).map(event).chain(changes).collect();
         timeline.sort_by_key(|e| e.at);
@@ -148,6 +159,7 @@ impl Incident {
             timeline,
             people: people.into_iter().collect(),
             kinds,
+            picture,
         }
     }
 
@@ -156,24 +168,25 @@ impl Incident {
         self.phases.iter().find(|p| p.name == name).and_then(|p| p.at)
     }
 
+    /// From when to when a duration lasted, if both are known.
+    pub fn lasted(&self, name: &str) -> Option<(Timestamp, Timestamp)> {
+        let (_, from, to) = DURATIONS.into_iter().find(|d| d.0 == name)?;
+        Some((self.phase(from)?, self.phase(to)?))
+    }
+
     /// Durations that a postmortem asks for: name and value, or that it is not
     /// recorded.
     pub fn durations(&self) -> Vec<(&'static str, String)> {
-        [
-            ("time to detect", "onset", "detected"),
-            ("time to diagnose", "detected", "diagnosed"),
-            ("time to mitigate", "detected", "mitigated"),
-            ("time to resolve", "onset", "resolved"),
-        ]
-        .into_iter()
-        .map(|(name, from, to)| {
-            let value = match (self.phase(from), self.phase(to)) {
-                (Some(from), Some(to)) => duration(from, to),
-                _ => "not recorded".to_owned(),
-            };
-            (name, value)
-        })
-        .collect()
+        DURATIONS
+            .into_iter()
+            .map(|(name, from, to)| {
+                let value = match (self.phase(from), self.phase(to)) {
+                    (Some(from), Some(to)) => duration(from, to),
+                    _ => "not recorded".to_owned(),
+                };
+                (name, value)
+            })
+            .collect()
     }
 }
 
@@ -342,15 +355,24 @@ fn findings(d: &Value) -> Vec<(SafeText, SafeText)> {
     levels.map(SafeText::new).zip(list(d, "findings")).collect()
 }
 
-/// What changed, and since when responses fail.
-fn fold(raw: &[&Record], redactor: &mut Redactor) -> (Vec<Event>, Option<(Timestamp, SafeText)>) {
+type Onset = Option<(Timestamp, SafeText)>;
+
+/// What changed, since when responses fail, and what there is to draw.
+fn fold(raw: &[&Record], redactor: &mut Redactor) -> (Vec<Event>, Onset, Picture) {
     let mut situation = Situation::new();
+    let mut watcher = Watcher::new();
     let mut events = Vec::new();
     let mut lost: BTreeMap<String, &'static str> = BTreeMap::new();
-    for r in raw.iter().filter(|r| r.kind == Kind::Observed && !r.is_log()) {
+    for r in raw.iter().filter(|r| !r.is_log()) {
+        if r.kind != Kind::Observed {
+            watcher.record(r, &situation);
+            continue;
+        }
         let Some(observation) = observation(r) else { continue };
         let mut moved: BTreeMap<String, Vec<String>> = BTreeMap::new();
-        for change in situation.apply(&observation) {
+        let changes = situation.apply(&observation);
+        watcher.observed(&observation, &situation);
+        for change in changes {
             let text = match change {
                 Change::Health { group, target, from, to, .. } => {
                     let state = |(state, reason): &(SafeText, SafeText)| {
@@ -385,6 +407,8 @@ fn fold(raw: &[&Record], redactor: &mut Redactor) -> (Vec<Event>, Option<(Timest
             .extend(moved.into_iter().map(|(what, targets)| (r, format!("{what}: {}", targets.join(", ")))));
     }
     let onset = series::onset(&situation).map(|o| (o.at, redactor.text(&o.why)));
+    let end = raw.iter().map(|r| r.at).max().unwrap_or_default();
+    let picture = watcher.picture(&situation, end, redactor);
     let events = events
         .into_iter()
         .map(|(r, text)| Event {
@@ -394,7 +418,7 @@ fn fold(raw: &[&Record], redactor: &mut Redactor) -> (Vec<Event>, Option<(Timest
             text: redactor.text(&text),
         })
         .collect();
-    (events, onset)
+    (events, onset, picture)
 }
 
 fn name(target: &TargetKey) -> String {

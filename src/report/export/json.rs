@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::incident::{Event, Incident};
-use super::{ExportError, Head, SCHEMA};
+use super::{ExportError, Head, SCHEMA, picture};
 use crate::journal::Record;
 
 pub(super) fn write(head: &Head, i: &Incident, records: &[Record]) -> Result<String, ExportError> {
@@ -65,6 +65,7 @@ pub(super) fn write(head: &Head, i: &Incident, records: &[Record]) -> Result<Str
             "todo": events(&i.todo),
             "people": i.people,
             "timeline": events(&i.timeline),
+            "picture": picture::as_json(&i.picture),
         },
         "records": all,
     });

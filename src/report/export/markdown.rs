@@ -5,80 +5,87 @@
 //! turned into a link by its form.
 
 use super::incident::{Event, Incident, Phase};
+use super::tongue::say;
 use super::{Head, words};
+use crate::procedure::Lang;
 use crate::text::SafeText;
 
-pub(super) fn write(head: &Head, i: &Incident) -> String {
+pub(super) fn write(head: &Head, i: &Incident, lang: Lang) -> String {
+    let t = |s| say(lang, s);
     let mut w = Out(String::new());
     let title = if i.target.is_empty() { String::new() } else { format!(": {}", code(&i.target)) };
-    w.line(&format!("# Postmortem{title}"));
+    w.line(&format!("# {}{title}", t("Postmortem")));
     w.blank();
     if let Some(warning) = head.level.warning() {
-        w.line(&format!("> **Warning: {warning}.**"));
+        w.line(&format!("> **{}: {warning}.**", t("Warning")));
         w.blank();
     }
     for (name, value) in head.lines() {
         if name != "warning" {
-            w.line(&format!("- {name}: {}", code(&value)));
+            w.line(&format!("- {}: {}", t(name), code(&value)));
         }
     }
 
-    w.section("Summary");
-    w.line("Two sentences for those who were asleep: what broke, and what made it work again.");
+    w.section(t("Summary"));
+    w.line(t("Two sentences for those who were asleep: what broke, and what made it work again."));
     w.blank();
-    summary(&mut w, i);
+    summary(&mut w, i, lang);
 
-    w.section("Impact");
+    w.section(t("Impact"));
     if i.impact.is_empty() {
-        w.line("Not recorded. Who was affected, how many requests failed, for how long?");
+        w.line(t("Not recorded. Who was affected, how many requests failed, for how long?"));
     }
     for text in &i.impact {
         w.line(&format!("- {}", code(text)));
     }
 
-    w.section("Phases");
-    w.line("| phase | at (UTC) | known by |");
+    w.section(t("Phases"));
+    w.line(&format!("| {} | {} | {} |", t("phase"), t("at (UTC)"), t("known by")));
     w.line("|---|---|---|");
     for Phase { name, at, why } in &i.phases {
-        let at = at.map_or("not recorded".to_owned(), words::time);
-        w.line(&format!("| {name} | {at} | {} |", cell(why)));
+        let at = at.map_or(t("not recorded").to_owned(), words::time);
+        w.line(&format!("| {} | {at} | {} |", t(name), cell(why)));
     }
     w.blank();
     for (name, value) in i.durations() {
-        w.line(&format!("- {name}: {value}"));
+        let value = if i.lasted(name).is_some() { value } else { t("not recorded").to_owned() };
+        w.line(&format!("- {}: {value}", t(name)));
     }
 
-    w.section("Evidence");
-    evidence(&mut w, i);
+    picture(&mut w, i, lang);
 
-    w.section("Procedure");
-    procedure(&mut w, i);
+    w.section(t("Evidence"));
+    evidence(&mut w, i, lang);
 
-    w.section("Actions taken");
-    w.events(&i.actions, "None recorded.");
+    w.section(t("Procedure"));
+    procedure(&mut w, i, lang);
 
-    w.section("Notes");
-    notes(&mut w, i);
+    w.section(t("Actions taken"));
+    w.events(&i.actions, t("None recorded."));
 
-    w.section("Timeline (UTC)");
-    w.events(&i.timeline, "Empty.");
+    w.section(t("Notes"));
+    notes(&mut w, i, lang);
+
+    w.section(t("Timeline (UTC)"));
+    w.events(&i.timeline, t("Empty."));
     let observed = i.kinds.get("observed").copied().unwrap_or(0);
     if observed > 0 {
         w.blank();
         w.line(&format!(
-            "{observed} observation(s) are listed in the JSON and CSV exports; above stands what changed."
+            "{observed} {}",
+            t("observation(s) are listed in the JSON and CSV exports; above stands what changed.")
         ));
     }
 
-    w.section("Action items");
+    w.section(t("Action items"));
     for e in &i.todo {
         w.line(&format!("- [ ] {} ({}, {})", code(&e.text), code(&e.by), words::time(e.at)));
     }
     if i.todo.is_empty() {
-        w.line("- [ ] None recorded. A note that begins `action:` becomes one.");
+        w.line(&format!("- [ ] {}", t("None recorded. A note that begins `action:` becomes one.")));
     }
 
-    w.section("Not recorded, not readable");
+    w.section(t("Not recorded, not readable"));
     for e in &i.gaps {
         w.line(&format!("- {} {}", words::time(e.at), code(&e.text)));
     }
@@ -86,37 +93,110 @@ pub(super) fn write(head: &Head, i: &Incident) -> String {
         w.line(&format!("- {}", code(problem)));
     }
     if i.gaps.is_empty() && head.problems.is_empty() {
-        w.line("Nothing: every line of the file was read.");
+        w.line(t("Nothing: every line of the file was read."));
     }
     w.0
 }
 
-fn summary(w: &mut Out, i: &Incident) {
-    let target = if i.target.is_empty() { "not recorded".to_owned() } else { code(&i.target) };
-    w.line(&format!("- target: {target}"));
+fn summary(w: &mut Out, i: &Incident, lang: Lang) {
+    let t = |s| say(lang, s);
+    let target = if i.target.is_empty() { t("not recorded").to_owned() } else { code(&i.target) };
+    w.line(&format!("- {}: {target}", t("target")));
     for (name, value) in &i.place {
-        w.line(&format!("- {name}: {}", code(value)));
+        w.line(&format!("- {}: {}", t(name), code(value)));
     }
     let people: Vec<String> = i.people.iter().map(|p| code(p)).collect();
     w.line(&format!(
-        "- people: {}",
-        if people.is_empty() { "not recorded".to_owned() } else { people.join(", ") }
+        "- {}: {}",
+        t("people"),
+        if people.is_empty() { t("not recorded").to_owned() } else { people.join(", ") }
     ));
     let causes: Vec<String> = i
         .verdicts
         .iter()
         .filter(|v| matches!(v.standing.as_str(), "confirmed" | "likely"))
-        .map(|v| format!("{} ({}{})", code(&v.cause), v.standing, v.became()))
+        .map(|v| format!("{} ({}{})", code(&v.cause), t(&v.standing), v.became()))
         .collect();
     w.line(&format!(
-        "- cause: {}",
-        if causes.is_empty() { "not recorded".to_owned() } else { causes.join(", ") }
+        "- {}: {}",
+        t("cause"),
+        if causes.is_empty() { t("not recorded").to_owned() } else { causes.join(", ") }
     ));
 }
 
-fn evidence(w: &mut Out, i: &Incident) {
+/// The facts of the drawings: the page for browsers draws the same.
+fn picture(w: &mut Out, i: &Incident, lang: Lang) {
+    let t = |s| say(lang, s);
+    let p = &i.picture;
+    if !p.hops.is_empty() {
+        w.section(t("Request path"));
+        if let Some(at) = p.as_of {
+            w.line(&format!("{} {}:", t("as of"), words::time(at)));
+            w.blank();
+        }
+        for (n, h) in p.hops.iter().enumerate() {
+            let here =
+                if p.broken() == Some(n) { format!(" **{}**", t("broken here")) } else { String::new() };
+            w.line(&format!(
+                "- {} {}: {} {}{here}: {}",
+                h.kind,
+                code(&h.name),
+                t(h.status),
+                code(&h.word),
+                code(&h.why)
+            ));
+        }
+    }
+    if !p.lanes.is_empty() || !p.errors.is_empty() {
+        w.section(t("How it went"));
+        if let Some((at, most)) = p.errors.iter().max_by(|a, b| a.1.total_cmp(&b.1)) {
+            let all: f64 = p.errors.iter().map(|e| e.1).sum();
+            w.line(&format!(
+                "- {}: {all:.0} in {} min, most {most:.0} at {}",
+                t("5xx a minute"),
+                p.errors.len(),
+                words::time(*at)
+            ));
+        }
+        for lane in &p.lanes {
+            for s in &lane.spans {
+                let counts = match s.counts {
+                    None => t("not observed").to_owned(),
+                    Some((h, n)) => format!("{h}/{n} {}", t("healthy")),
+                };
+                w.line(&format!(
+                    "- {} {}: {counts} ({} to {})",
+                    t("health"),
+                    code(&lane.name),
+                    words::time(s.from),
+                    words::time(s.to)
+                ));
+            }
+        }
+        for c in &p.changes {
+            w.line(&format!("- {} {}: {}", t("changes"), words::time(c.at), code(&c.text)));
+        }
+    }
+    if !p.timers.is_empty() {
+        w.section(t("Timeout chain"));
+        for x in &p.timers {
+            let value = match x.seconds {
+                Some(s) => format!("{} s", crate::diagnosis::timeouts::number(s)),
+                None => t("not known").to_owned(),
+            };
+            let of = if x.component.is_empty() { String::new() } else { format!("{} ", code(&x.component)) };
+            w.line(&format!("- {of}{}: {value} ({})", code(&x.label), code(&x.said)));
+        }
+        for o in &p.orders {
+            w.line(&format!("- **{}** {}: {}", t(o.standing), code(&o.text), code(&o.why)));
+        }
+    }
+}
+
+fn evidence(w: &mut Out, i: &Incident, lang: Lang) {
+    let t = |s| say(lang, s);
     if i.verdicts.is_empty() && i.marks.is_empty() {
-        w.line("None recorded. A row marked with `m` stands here.");
+        w.line(t("None recorded. A row marked with `m` stands here."));
         return;
     }
     for v in &i.verdicts {
@@ -129,20 +209,21 @@ fn evidence(w: &mut Out, i: &Incident) {
             w.line(&format!("  - {polarity}: {}", code(what)));
         }
         for next in &v.next {
-            w.line(&format!("  - next: {}", code(next)));
+            w.line(&format!("  - {}: {}", t("next"), code(next)));
         }
     }
     if !i.marks.is_empty() {
         w.blank();
-        w.line("Marked rows:");
+        w.line(&format!("{}:", t("Marked rows")));
         w.blank();
         w.events(&i.marks, "");
     }
 }
 
-fn procedure(w: &mut Out, i: &Incident) {
+fn procedure(w: &mut Out, i: &Incident, lang: Lang) {
+    let t = |s| say(lang, s);
     if i.steps.is_empty() {
-        w.line("No step was run.");
+        w.line(t("No step was run."));
     }
     for s in &i.steps {
         let runs = if s.runs > 1 { format!(", last of {} runs", s.runs) } else { String::new() };
@@ -159,14 +240,15 @@ fn procedure(w: &mut Out, i: &Incident) {
             w.line(&format!("  - {level}{}", code(text)));
         }
         for text in &s.unknown {
-            w.line(&format!("  - not known: {}", code(text)));
+            w.line(&format!("  - {}: {}", t("not known"), code(text)));
         }
     }
 }
 
-fn notes(w: &mut Out, i: &Incident) {
+fn notes(w: &mut Out, i: &Incident, lang: Lang) {
+    let t = |s| say(lang, s);
     if i.notes.is_empty() {
-        w.line("No note was written.");
+        w.line(t("No note was written."));
     }
     for author in &i.people {
         let own: Vec<&Event> = i.notes.iter().filter(|n| n.by == *author).collect();

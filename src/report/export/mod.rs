@@ -11,6 +11,9 @@ mod html;
 mod incident;
 mod json;
 mod markdown;
+mod picture;
+mod svg;
+mod tongue;
 mod words;
 
 use std::fmt;
@@ -21,6 +24,7 @@ use jiff::Timestamp;
 
 use super::redact::{Level, Redactor};
 use crate::journal::{Kind, Problem, Record};
+use crate::procedure::Lang;
 use crate::text::SafeText;
 use incident::Incident;
 
@@ -116,6 +120,9 @@ pub struct Options {
     pub filter: Filter,
     /// What could not be read: [`crate::journal::Recovered::problems`].
     pub problems: Vec<Problem>,
+    /// The language of headings and words of this program; what was recorded
+    /// stays as it was written. JSON and CSV have none.
+    pub lang: Lang,
 }
 
 /// Why nothing was exported.
@@ -218,8 +225,8 @@ pub fn export(records: &[Record], options: &Options, format: Format) -> Result<S
     };
     match (format, incident) {
         (Format::Json, Some(i)) => json::write(&head, &i, &clean),
-        (Format::Html, Some(i)) => Ok(html::write(&head, &i)),
-        (Format::Markdown, Some(i)) => Ok(markdown::write(&head, &i)),
+        (Format::Html, Some(i)) => Ok(html::write(&head, &i, options.lang)),
+        (Format::Markdown, Some(i)) => Ok(markdown::write(&head, &i, options.lang)),
         (_, _) => Ok(csv::write(&head, &clean)),
     }
 }

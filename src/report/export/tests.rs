@@ -94,6 +94,7 @@ fn options(level: Level) -> Options {
     Options {
         file: PathBuf::from("/state/shop-2026-11-22.incident.jsonl"),
         generated: t("09:00:00"),
+        lang: Lang::En,
         level,
         filter: Filter::default(),
         problems: vec![Problem {

@@ -296,6 +296,7 @@ fn options(level: Level) -> Options {
     Options {
         problems: vec![problem("it has no `v`")],
         generated: at(),
+        lang: crate::procedure::Lang::En,
         level,
         filter: Filter::default(),
         file,
