@@ -56,6 +56,10 @@ enum Command {
     /// Read access logs: what failed, where, since when, and which cause the rows speak for
     #[command(after_help = format!("{}\n\n{}", logs::LANGUAGE, logs::EXIT_CODES))]
     Logs(Box<logs::LogsArgs>),
+    /// Look at an incident file as it was at any moment; no credentials, no network
+    Replay(ReplayArgs),
+    /// Follow a running incident through its file, and write into it
+    Join(JoinArgs),
     /// Append a note to an incident file
     Note(Note),
     /// Write an incident file out as a postmortem
@@ -250,6 +254,48 @@ pub struct Snapshot {
     pub observe: Observe,
 }
 
+#[derive(Args, Debug)]
+struct JoinArgs {
+    /// The incident file that somebody else records into, on this machine or a shared disk
+    file: PathBuf,
+    #[command(flatten)]
+    observe: ObserveArgs,
+    #[command(flatten)]
+    screen: Screen,
+}
+
+#[derive(Args, Debug)]
+struct ReplayArgs {
+    /// The incident file
+    file: PathBuf,
+    /// The moment to begin at, in UTC: 01:41, 01:41:30, 2026-11-22T01:41 [default: the end]
+    #[arg(long, value_name = "TIME", value_parser = moment)]
+    at: Option<String>,
+    /// Play from there (without --at: from the beginning), so many seconds a second, 1 to 60
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=60))]
+    speed: Option<u16>,
+    /// Language of the procedure: en, ja [default: LC_ALL, LC_MESSAGES, LANG]
+    #[arg(long, value_name = "LANG", value_parser = lang)]
+    lang: Option<Lang>,
+    /// Config file [default: $XDG_CONFIG_HOME/badgate/config.toml]
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    #[command(flatten)]
+    screen: Screen,
+}
+
+/// `badgate replay`, checked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Replay {
+    pub file: PathBuf,
+    /// As typed: what day is meant, the file says.
+    pub at: Option<String>,
+    pub speed: Option<u16>,
+    pub lang: Option<Lang>,
+    pub config: Option<PathBuf>,
+    pub screen: Screen,
+}
+
 /// `badgate note`.
 #[derive(Args, Clone, Debug, PartialEq, Eq)]
 pub struct Note {
@@ -358,11 +404,14 @@ impl std::fmt::Display for Resolve {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Invocation {
     Open(Box<Open>),
+    /// `incident` is the file to follow, and there is no target.
+    Join(Box<Open>),
     Check(Box<Check>),
     Path(Box<Path>),
     Probe(Box<Probe>),
     Snapshot(Box<Snapshot>),
     Logs(Box<Logs>),
+    Replay(Box<Replay>),
     Note(Note),
     Export(Export),
     Completions(clap_complete::Shell),
@@ -401,6 +450,20 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Invocation, Sto
             observe: checked(a.observe)?,
         })),
         Command::Logs(a) => Invocation::Logs(Box::new(a.checked()?)),
+        Command::Join(a) => Invocation::Join(Box::new(Open {
+            target: None,
+            incident: Some(a.file),
+            observe: checked(a.observe)?,
+            screen: a.screen,
+        })),
+        Command::Replay(r) => Invocation::Replay(Box::new(Replay {
+            file: r.file,
+            at: r.at,
+            speed: r.speed,
+            lang: r.lang,
+            config: r.config,
+            screen: r.screen,
+        })),
         Command::Note(n) => Invocation::Note(n),
         Command::Export(mut e) => {
             let mut seen = Vec::new();
@@ -524,6 +587,14 @@ fn log_group(s: &str) -> Result<String, String> {
         Ok(s.to_owned())
     } else {
         Err("is no log group name: letters, digits and _ - / . # only, at most 512".into())
+    }
+}
+
+fn moment(s: &str) -> Result<String, String> {
+    let some = jiff::Timestamp::UNIX_EPOCH;
+    match crate::console::past::typed_moment(s, some, some, some) {
+        Some(_) => Ok(s.trim().to_owned()),
+        None => Err("is no time; write it like 01:41, 01:41:30 or 2026-11-22T01:41".into()),
     }
 }
 

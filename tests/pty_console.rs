@@ -63,6 +63,7 @@ fn child() {
         procedure: Arc::new(Procedure::load(Lang::En).unwrap()),
         words: Arc::new(Catalogue::load("en").unwrap()),
         following: Vec::new(),
+        part: run::Part::Asks,
         exporter: None,
         log: Some(dir.join("badgate.log")),
         stats: Some(dir.join("stats.json")),
@@ -71,7 +72,7 @@ fn child() {
     let journal = Journal { recorder: Box::new(Fragile(journal.recorder)), ..journal };
     let ended = run::block_on(async {
         let link = source(&kind);
-        run::run(config, link, Some(journal)).await
+        run::run(config, link, Some(journal), None).await
     });
     let code = match ended.unwrap() {
         Ok(e) => {

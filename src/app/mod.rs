@@ -5,11 +5,13 @@ mod check;
 mod doctor;
 mod export;
 mod logs;
+pub mod film;
 mod note;
 mod open;
 mod path;
 mod probe;
 pub mod recorder;
+mod replay;
 mod snapshot;
 pub mod source;
 
@@ -63,11 +65,13 @@ pub fn run(args: impl IntoIterator<Item = OsString>, started: Instant) -> u8 {
     };
     let done = match invocation {
         Invocation::Open(args) => open::run(&args, started),
+        Invocation::Join(args) => open::join(&args, started),
         Invocation::Check(args) => check::run(&args),
         Invocation::Path(args) => path::run(&args),
         Invocation::Probe(args) => probe::run(&args),
         Invocation::Snapshot(args) => snapshot::run(&args),
         Invocation::Logs(args) => logs::run(&args),
+        Invocation::Replay(args) => replay::run(&args, started),
         Invocation::Note(args) => note::run(&args),
         Invocation::Export(args) => export::run(&args),
         Invocation::Completions(shell) => Ok(print(&cli::completions(shell), 0)),

@@ -2,12 +2,12 @@
 
 use super::recorder::{self, Wanted};
 use super::{Failure, config, incident_dir, lang, source};
-use crate::cli::{Open, Target};
+use crate::cli::{Open, Screen, Target};
 use crate::config::{Color, Config, ProfileStyle, Sync, Theme as Palette, Tint as HeaderTint};
 use crate::console::caps::{Caps, Choice, Depth, GlyphSet, Wishes};
 use crate::console::keys::Keymap;
 use crate::console::record::Journal;
-use crate::console::run::{ConsoleConfig, Ended, How, RunError, block_on, run as console};
+use crate::console::run::{ConsoleConfig, Ended, How, Part, RunError, block_on, run as console};
 use crate::console::state::Incident;
 use crate::console::theme::{Theme, ThemeName, Tint};
 use crate::diagnosis::catalogue::Catalogue;
@@ -25,6 +25,15 @@ const TRIES: u32 = 100;
 
 /// Opens the console; returns when it was left.
 pub fn run(args: &Open, started: Instant) -> Result<u8, Failure> {
+    start(args, Part::Asks, started)
+}
+
+/// `badgate join FILE`: the console on what somebody else records.
+pub fn join(args: &Open, started: Instant) -> Result<u8, Failure> {
+    start(args, Part::Follows, started)
+}
+
+fn start(args: &Open, part: Part, started: Instant) -> Result<u8, Failure> {
     let config = config(args.observe.config.as_deref())?;
     let keymap = Keymap::new(&config.remap()).map_err(|errors| Failure::usage(errors.join("; ")))?;
     let lang = lang(args.observe.lang, &config);
@@ -35,10 +44,12 @@ pub fn run(args: &Open, started: Instant) -> Result<u8, Failure> {
     let target = args.target.as_ref().map(Target::text).unwrap_or_default().to_owned();
     let by = author(|name| std::env::var_os(name));
 
-    let (path, journal) = begin(args, &config, &target, &by)?;
+    let (path, journal) = begin(args, part, &config, &target, &by)?;
+    let procedure = Arc::new(procedure);
+    let projector = super::film::projector(path.clone(), Arc::clone(&procedure));
 
     let var = |name: &str| std::env::var(name).ok();
-    let caps = Caps::detect(wishes(args, &config), var);
+    let caps = Caps::detect(wishes(&args.screen, &config), var);
     let profile = args.observe.profile.clone().or_else(|| var("AWS_PROFILE")).unwrap_or_default();
     let style = config.profile.get(&profile).cloned().unwrap_or_default();
     let console_config = ConsoleConfig {
@@ -55,9 +66,10 @@ pub fn run(args: &Open, started: Instant) -> Result<u8, Failure> {
         theme: theme(args.screen.theme.unwrap_or(config.theme), caps.depth, tint(&profile, &style)),
         label: SafeText::capped(&style.label, 16),
         keymap,
-        procedure: Arc::new(procedure),
+        procedure,
         words: Arc::new(words),
         following,
+        part,
         exporter: Some(super::export::beside(&path, config.redact, lang)),
         log: path.parent().map(|dir| dir.join("badgate.log")),
         stats: std::env::var_os("BADGATE_STATS").map(PathBuf::from),
@@ -66,7 +78,7 @@ pub fn run(args: &Open, started: Instant) -> Result<u8, Failure> {
     let log_files = args.observe.log_files.clone();
     let ended = block_on(async move {
         let link = source::start(options, log_files).map_err(RunError::Start)?;
-        console(console_config, link, Some(journal)).await
+        console(console_config, link, Some(journal), Some(projector)).await
     })
     .map_err(|e| Failure::failed(format!("cannot start: {e}")))?
     .map_err(Failure::failed)?;
@@ -75,12 +87,19 @@ pub fn run(args: &Open, started: Instant) -> Result<u8, Failure> {
 
 /// Opens the incident file. Two who open at the same moment find the same name
 /// free: the second takes the next.
-fn begin(args: &Open, config: &Config, target: &str, by: &SafeText) -> Result<(PathBuf, Journal), Failure> {
+fn begin(
+    args: &Open,
+    part: Part,
+    config: &Config,
+    target: &str,
+    by: &SafeText,
+) -> Result<(PathBuf, Journal), Failure> {
     let mut tries = 0;
     loop {
-        let (path, mode) = incident_file(args, config, target)?;
+        let (path, mode) = incident_file(args, part, config, target)?;
+        let command = if matches!(part, Part::Follows) { "join" } else { "open" };
         let wanted = Wanted { path: path.clone(), mode, author: by.clone(), target: SafeText::from(target) };
-        match recorder::open(wanted) {
+        match recorder::open_for(wanted, command) {
             Err(OpenError::Exists(_)) if mode == Mode::New && tries < TRIES => tries += 1,
             other => return Ok((path, other.map_err(Failure::failed)?)),
         }
@@ -88,7 +107,7 @@ fn begin(args: &Open, config: &Config, target: &str, by: &SafeText) -> Result<(P
 }
 
 /// The file to write: the one named, else a new one of the day's name.
-fn incident_file(args: &Open, config: &Config, target: &str) -> Result<(PathBuf, Mode), Failure> {
+fn incident_file(args: &Open, part: Part, config: &Config, target: &str) -> Result<(PathBuf, Mode), Failure> {
     if let Some(path) = &args.incident {
         if path.is_dir() {
             return Err(Failure::usage(format!(
@@ -97,28 +116,30 @@ fn incident_file(args: &Open, config: &Config, target: &str) -> Result<(PathBuf,
                 path.join(format!("shop{SUFFIX}")).display()
             )));
         }
-        return Ok((path.clone(), Mode::Either));
+        // Who joins joins something.
+        let mode = if matches!(part, Part::Follows) { Mode::Resume } else { Mode::Either };
+        return Ok((path.clone(), mode));
     }
     let today = Timestamp::now().to_zoned(jiff::tz::TimeZone::UTC).date();
     Ok((free_path(&incident_dir(config), &stem(target, today)), Mode::New))
 }
 
-fn name_of(path: &Path) -> SafeText {
+pub(super) fn name_of(path: &Path) -> SafeText {
     let name = path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
     SafeText::from(name.strip_suffix(SUFFIX).unwrap_or(&name))
 }
 
-fn wishes(args: &Open, config: &Config) -> Wishes {
-    let depth = match args.screen.color.unwrap_or(config.color) {
+pub(super) fn wishes(screen: &Screen, config: &Config) -> Wishes {
+    let depth = match screen.color.unwrap_or(config.color) {
         Color::Auto => Choice::Auto,
         Color::TrueColor => Choice::Is(Depth::True),
         Color::Ansi256 => Choice::Is(Depth::Ansi256),
         Color::Ansi16 => Choice::Is(Depth::Ansi16),
         Color::Never => Choice::Is(Depth::Mono),
     };
-    let ascii = args.screen.ascii || config.ascii;
+    let ascii = screen.ascii || config.ascii;
     let glyphs = if ascii { Choice::Is(GlyphSet::Ascii) } else { Choice::Auto };
-    let sync = match args.screen.sync.unwrap_or(config.sync) {
+    let sync = match screen.sync.unwrap_or(config.sync) {
         Sync::Auto => Choice::Auto,
         Sync::On => Choice::Is(true),
         Sync::Off => Choice::Is(false),
@@ -137,7 +158,7 @@ fn tint(profile: &str, style: &ProfileStyle) -> Tint {
     }
 }
 
-fn theme(palette: Palette, depth: Depth, tint: Tint) -> Theme {
+pub(super) fn theme(palette: Palette, depth: Depth, tint: Tint) -> Theme {
     let name = match palette {
         Palette::Dark => ThemeName::Dark,
         Palette::Light => ThemeName::Light,

@@ -3,6 +3,7 @@
 
 use super::keys::{Action, Binding, Scope, TABLE};
 use super::panes::mask;
+use super::past::{Past, Role as Part};
 use super::state::{JournalState, Mark, State};
 use super::theme::Role;
 use crate::text::{truncate_with, width};
@@ -29,9 +30,20 @@ pub fn header(state: &State, buf: &mut Buffer, area: Rect) {
     let tinted = state.theme.tinted;
     let base = state.theme.style(if tinted { Role::Tint } else { Role::Header });
     let alarm = matches!(state.journal, JournalState::Trouble { .. });
-    let base = if alarm { state.theme.style(Role::Alarm) } else { base };
+    // What is not on disk is worse than what is not the present.
+    let past = state.past.as_ref().filter(|_| !alarm);
+    let base = match past {
+        _ if alarm => state.theme.style(Role::Alarm),
+        Some(_) => state.theme.style(Role::Banner),
+        None => base,
+    };
     fill(buf, area, base);
-    let mut pieces = if alarm { alarm_pieces(state) } else { pieces(state) };
+    let mut pieces = match past {
+        _ if alarm => alarm_pieces(state),
+        Some(past) => past_pieces(state, past),
+        None => pieces(state),
+    };
+    let alarm = alarm || past.is_some();
     // Pieces are two columns apart, and one column is left at either end.
     let room = area.width as usize;
     let wide = |pieces: &[Piece]| pieces.iter().map(|p| width(&p.text) + 2).sum::<usize>();
@@ -80,6 +92,47 @@ fn alarm_pieces(state: &State) -> Vec<Piece> {
     ]
 }
 
+/// The banner of the past: which moment, how long ago, what is new behind it.
+fn past_pieces(state: &State, past: &Past) -> Vec<Piece> {
+    let left = |text: String, rank| Piece { text, role: Role::Strong, rank, right: false };
+    let right = |text: String, rank| Piece { text, role: Role::Text, rank, right: true };
+    let replay = state.role == Part::Replay;
+    let word = if replay { "REPLAY" } else { "PAST" };
+    if !past.shown {
+        let how_far = match past.reading {
+            Some((done, of)) if of > 0 => format!("{} %", (done.min(of) * 100) / of),
+            _ => String::new(),
+        };
+        return vec![left(word.into(), 0), left(format!("reading the incident file {how_far}"), 1)];
+    }
+    let day = if replay { "%Y-%m-%d " } else { "" };
+    let mut out = vec![left(word.into(), 0), left(format!("{}{}", past.at.strftime(day), clock(past.at)), 0)];
+    // Where there is no room for the day, the time of day alone says most.
+    if let (true, Some(piece)) = (replay && state.size.0 < 60, out.get_mut(1)) {
+        piece.text = clock(past.at);
+    }
+    if past.playing.is_some() {
+        out.push(left(format!("playing {}x", past.factor()), 2));
+    }
+    if !replay {
+        out.push(left(super::update::ago(past, state.now), 3));
+    }
+    out.push(left(format!("event {}/{}", past.event, past.events), 4));
+    if !past.differences.is_empty() {
+        let n = past.differences.len();
+        out.push(left(format!("{n} cause{} judged otherwise", if n == 1 { "" } else { "s" }), 5));
+    }
+    out.push(left(format!("INC {}", state.incident.name), 8));
+    if let Some(onset) = state.incident.onset {
+        out.push(left(format!("onset {}Z", onset.strftime("%H:%M")), 9));
+    }
+    if let (false, Some(b)) = (replay, state.behind_past()) {
+        out.push(right(format!("behind: {} events, {} log lines", b.events, b.lines), 6));
+        out.push(right(format!("now {}", clock(state.now)), 7));
+    }
+    out
+}
+
 fn pieces(state: &State) -> Vec<Piece> {
     let left = |text: String, role, rank| Piece { text, role, rank, right: false };
     let right = |text: String, role, rank| Piece { text, role, rank, right: true };
@@ -99,6 +152,12 @@ fn pieces(state: &State) -> Vec<Piece> {
     if let Some(onset) = state.incident.onset {
         out.push(left(format!("onset {}Z", onset.strftime("%H:%M")), Role::Warn, 5));
         out.push(left(elapsed(state.now, onset), Role::Warn, 6));
+    }
+    if let Some(with) = super::update::company(state) {
+        out.push(right(with, Role::Info, 5));
+    }
+    if state.role == Part::Join {
+        out.push(right("FOLLOWING".into(), Role::Info, 4));
     }
     if !state.label.is_empty() {
         out.push(right(state.label.to_string(), Role::Strong, 2));
@@ -195,12 +254,34 @@ fn say(state: &State, buf: &mut Buffer, area: Rect, text: &str, style: Style) {
 fn keys(state: &State, buf: &mut Buffer, area: Rect) {
     let first = |a: Action| super::update::first_key(&state.keymap, a);
     let mut items: Vec<(String, &str)> = Vec::new();
-    if !state.steps.is_empty() {
+    let past = state.past.as_ref().filter(|p| p.shown);
+    if past.is_some() {
+        let pair = |a, b| format!("{} {}", first(a), first(b));
+        items.push((pair(Action::Earlier, Action::Later), "event"));
+        items.push((pair(Action::ChangeBack, Action::ChangeOn), "change"));
+        items.push((pair(Action::MinuteBack, Action::MinuteOn), "minute"));
+        items.push((first(Action::Play), "play"));
+        items.push((pair(Action::Slower, Action::Faster), "speed"));
+        items.push((first(Action::Time), "type a time"));
+        if state.role == Part::Live {
+            items.push((first(Action::Back), "back to now"));
+        }
+        items.push((first(Action::Differences), "differences"));
+    }
+    if !state.steps.is_empty() && past.is_none() {
         items.push((format!("{}-{}", first(Action::Step(0)), first(Action::Step(7))), "run step"));
     }
     let here = TABLE.iter().filter(|b| b.scope == Scope::In(state.focus));
     let all = TABLE.iter().filter(|b| b.scope == Scope::Everywhere && b.action != Action::Help);
-    let shown = |b: &&Binding| !b.word.is_empty() && !state.keymap.keys(b.action).is_empty();
+    let present = |b: &&Binding| {
+        past.is_none() || (b.action != Action::Time && !super::update::only_now(state.role, b.action))
+    };
+    let all = all.filter(present);
+    let shown = |b: &&Binding| {
+        let taken = state.keymap.keys(b.action).first().is_some_and(|k| state.keymap.in_past(*k).is_some());
+        let free = past.is_none() || !taken;
+        free && !b.word.is_empty() && !state.keymap.keys(b.action).is_empty()
+    };
     items.extend(here.chain(all).filter(shown).map(|b| (first(b.action), b.word)));
     let help = (first(Action::Help), "help");
     let wide = |(key, word): &(String, &str)| width(key) + 1 + width(word);

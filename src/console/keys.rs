@@ -22,6 +22,9 @@ pub enum Code {
     Down,
     Left,
     Right,
+    /// Arrows with shift, where the terminal tells them from the bare ones.
+    ShiftLeft,
+    ShiftRight,
     Home,
     End,
     PageUp,
@@ -37,7 +40,7 @@ pub struct Key {
     pub alt: bool,
 }
 
-const NAMES: [(Code, &str); 16] = [
+const NAMES: [(Code, &str); 18] = [
     (Code::Enter, "enter"),
     (Code::Esc, "esc"),
     (Code::Tab, "tab"),
@@ -49,6 +52,8 @@ const NAMES: [(Code, &str); 16] = [
     (Code::Down, "down"),
     (Code::Left, "left"),
     (Code::Right, "right"),
+    (Code::ShiftLeft, "shift-left"),
+    (Code::ShiftRight, "shift-right"),
     (Code::Home, "home"),
     (Code::End, "end"),
     (Code::PageUp, "pgup"),
@@ -190,6 +195,23 @@ pub enum Action {
     Pause,
     Since,
     LogGroups,
+    // Looking back.
+    Time,
+    Earlier,
+    Later,
+    ChangeBack,
+    ChangeOn,
+    MinuteBack,
+    MinuteOn,
+    First,
+    Last,
+    Play,
+    Faster,
+    Slower,
+    Differences,
+    // Being one of several.
+    People,
+    TakeOver,
     // The console.
     Palette,
     Help,
@@ -206,6 +228,8 @@ pub enum Scope {
     Everywhere,
     /// In one pane.
     In(PaneId),
+    /// While the past is shown, before anything a pane has for the key.
+    Past,
 }
 
 /// One line of the table.
@@ -241,6 +265,16 @@ const fn logs(
     about: &'static str,
 ) -> Binding {
     Binding { action, id, keys, scope: Scope::In(PaneId::Logs), word, about }
+}
+
+const fn past(
+    action: Action,
+    id: &'static str,
+    keys: &'static [&'static str],
+    word: &'static str,
+    about: &'static str,
+) -> Binding {
+    Binding { action, id, keys, scope: Scope::Past, word, about }
 }
 
 /// All there is.
@@ -341,6 +375,45 @@ pub const TABLE: &[Binding] = &[
     logs(Action::Pause, "pause", &["space"], "pause", "stop following, and follow again"),
     logs(Action::Since, "since", &["s"], "since", "read the log from an earlier time on"),
     logs(Action::LogGroups, "log-groups", &["o"], "groups", "choose the log groups to follow"),
+    bind(
+        Action::Time,
+        "time",
+        &["t"],
+        "time",
+        "look back: every pane as it was at a moment; in the past: type a time to go there",
+    ),
+    past(Action::Earlier, "earlier", &["left"], "event", "to the event before"),
+    past(Action::Later, "later", &["right"], "", "to the next event"),
+    past(
+        Action::ChangeBack,
+        "change-back",
+        &["["],
+        "change",
+        "to the change of a verdict or of target health before",
+    ),
+    past(Action::ChangeOn, "change-on", &["]"], "", "to the next change of a verdict or of target health"),
+    past(Action::MinuteBack, "minute-back", &["{", "shift-left"], "minute", "a minute back"),
+    past(Action::MinuteOn, "minute-on", &["}", "shift-right"], "", "a minute on"),
+    past(Action::Play, "play", &["space"], "play", "play from here on, and stop"),
+    past(Action::Faster, "faster", &["+"], "faster", "play faster, up to 60 times"),
+    past(Action::Slower, "slower", &["-"], "", "play slower"),
+    past(Action::First, "first-moment", &["<"], "", "to the beginning"),
+    past(Action::Last, "last-moment", &[">"], "", "to the end"),
+    past(
+        Action::Differences,
+        "differences",
+        &["d"],
+        "differences",
+        "causes that this badgate judges otherwise than was recorded then",
+    ),
+    bind(Action::People, "people", &["w"], "", "who else is in this incident, and since when"),
+    bind(
+        Action::TakeOver,
+        "take-over",
+        &[],
+        "",
+        "after `badgate join`: ask the cloud from here on, when the first one has left",
+    ),
     bind(Action::Palette, "palette", &[":"], "palette", "find any command by its name"),
     bind(Action::Help, "help", &["?"], "help", "all keys"),
     bind(Action::Calls, "calls", &[], "", "calls made to the outside, with duration and request id"),
@@ -429,6 +502,11 @@ impl Keymap {
             .get(&(Scope::In(focus), key))
             .or_else(|| self.by_key.get(&(Scope::Everywhere, key)))
             .copied()
+    }
+
+    /// What a key does while the past is shown, if it has a meaning of its own there.
+    pub fn in_past(&self, key: Key) -> Option<Action> {
+        self.by_key.get(&(Scope::Past, key)).copied()
     }
 
     /// Keys of an action, best first.

@@ -45,6 +45,8 @@ pub mod layout;
 pub mod msg;
 pub mod overlay;
 pub mod panes;
+pub mod past;
+pub mod people;
 pub mod record;
 pub mod run;
 pub mod standings;

@@ -29,6 +29,8 @@ pub enum Msg {
     /// Records read back from the incident file (resume), or written into it by
     /// someone else. Folded and shown, not journaled again.
     Recalled(Vec<Recalled>),
+    /// Something of the past.
+    Past(super::past::News),
     /// Spare time: go on with work that is cut into slices (filter indexes).
     Slice,
     /// The result of an effect that ends with one line (copy, export).
@@ -107,6 +109,8 @@ pub enum Effect {
     Copy(SafeText),
     /// Write the postmortem next to the incident file.
     Export,
+    /// Fold the past as of another moment; [`Msg::Past`] follows.
+    Past(super::past::Ask),
     /// Draw everything anew: the screen may hold something else.
     Redraw,
     /// Show, or no longer show, what is written to the terminal.

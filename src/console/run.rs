@@ -4,6 +4,7 @@
 use super::caps::Caps;
 use super::keys::Keymap;
 use super::msg::{Draft, Durability, Effect, Msg};
+use super::past::{Ask, News, Role};
 use super::record::Journal;
 use super::state::{Incident, JournalState, Metered, State};
 use super::term::guard::{self, Guard};
@@ -44,11 +45,65 @@ const BATCH_TIME: Duration = Duration::from_millis(6);
 /// and when the terminal or the session is gone.
 const CLOSE: Duration = Duration::from_secs(5);
 const CLOSE_GONE: Duration = Duration::from_millis(700);
+/// How often a play moves on.
+const PLAY: Duration = Duration::from_millis(100);
 /// How long the last frame may take.
 const DRAIN: Duration = Duration::from_millis(200);
 
 /// Writes the postmortem of an incident file; gives one line on where it went.
 pub type Exporter = Arc<dyn Fn() -> Result<SafeText, SafeText> + Send + Sync>;
+
+type Begin = Box<dyn FnOnce(std::sync::mpsc::Receiver<Ask>, mpsc::UnboundedSender<News>) + Send>;
+
+/// Whoever folds the past of the incident file. Nothing is read before the
+/// first thing is asked.
+pub struct Projector {
+    begin: Option<Begin>,
+    asks: std::sync::mpsc::Sender<Ask>,
+    waiting: Option<std::sync::mpsc::Receiver<Ask>>,
+    tell: mpsc::UnboundedSender<News>,
+    news: mpsc::UnboundedReceiver<News>,
+}
+
+impl Projector {
+    /// `begin` is called once: it takes what is asked and tells what is seen,
+    /// elsewhere.
+    pub fn new(
+        begin: impl FnOnce(std::sync::mpsc::Receiver<Ask>, mpsc::UnboundedSender<News>) + Send + 'static,
+    ) -> Projector {
+        let (asks, waiting) = std::sync::mpsc::channel();
+        let (tell, news) = mpsc::unbounded_channel();
+        Projector { begin: Some(Box::new(begin)), asks, waiting: Some(waiting), tell, news }
+    }
+
+    fn ask(&mut self, ask: Ask) {
+        if let (Some(begin), Some(waiting)) = (self.begin.take(), self.waiting.take()) {
+            begin(waiting, self.tell.clone());
+        }
+        // A thread that has ended has told why.
+        let _ = self.asks.send(ask);
+    }
+}
+
+/// Where a replay begins.
+#[derive(Clone, Copy, Debug)]
+pub struct Start {
+    pub ask: Ask,
+    /// Plays at once, so many seconds of the past a second.
+    pub speed: Option<u16>,
+}
+
+/// What a console is for.
+#[derive(Clone, Copy, Debug, Default)]
+pub enum Part {
+    /// It asks the source and records.
+    #[default]
+    Asks,
+    /// It follows the incident file; the source is asked when it takes over.
+    Follows,
+    /// It looks back from this moment on.
+    Replays(Start),
+}
 
 /// What the command line and the config file say about the console.
 pub struct ConsoleConfig {
@@ -67,6 +122,8 @@ pub struct ConsoleConfig {
     pub following: Vec<SafeText>,
     /// What `e` does; `None`: there is no incident file to export.
     pub exporter: Option<Exporter>,
+    /// What this console is for.
+    pub part: Part,
     /// Reports of panics are appended here.
     pub log: Option<PathBuf>,
     /// Figures of the session are written here at the end, as JSON.
@@ -114,6 +171,7 @@ pub async fn run(
     config: ConsoleConfig,
     link: sources::Link,
     journal: Option<Journal>,
+    projector: Option<Projector>,
 ) -> Result<Ended, RunError> {
     guard::install_hooks();
     if let Some(log) = &config.log {
@@ -125,6 +183,12 @@ pub async fn run(
     let output = Output::start(tty.clone(), config.caps.sync).map_err(RunError::Start)?;
     let mut state = first_state(&config, journal.is_some(), tty.size());
     let mut console = Console::new(&config, &tty, &taken, output, link, journal);
+    console.projector = projector;
+    if let Part::Replays(start) = &config.part {
+        for effect in update::look_back(&mut state, start.ask, start.speed) {
+            console.perform(&mut state, effect);
+        }
+    }
     console.draw(&mut state);
     let first_frame = config.started.elapsed();
 
@@ -160,6 +224,11 @@ fn first_state(config: &ConsoleConfig, recorded: bool, size: Option<(u16, u16)>)
     state.set_procedure(Arc::clone(&config.procedure));
     state.words = Some(Arc::clone(&config.words));
     state.begin();
+    state.role = match config.part {
+        Part::Asks => Role::Live,
+        Part::Follows => Role::Join,
+        Part::Replays(_) => Role::Replay,
+    };
     // A terminal that says 0x0 does not know; it is drawn for anyway.
     state.size = size.filter(|s| s.0 > 0 && s.1 > 0).unwrap_or((80, 24));
     state.journal = if recorded { JournalState::Recording } else { JournalState::Off };
@@ -191,6 +260,7 @@ struct Console<'a> {
     /// Commands the source had no room for.
     commands: VecDeque<Command>,
     journal: Option<Journal>,
+    projector: Option<Projector>,
     /// The journal has said all it holds, and the source was asked for the target.
     opened: bool,
     told: (mpsc::Sender<Msg>, mpsc::Receiver<Msg>),
@@ -224,6 +294,7 @@ impl<'a> Console<'a> {
             source_open: true,
             commands: VecDeque::new(),
             journal,
+            projector: None,
             opened: false,
             told: mpsc::channel(16),
             aside: Vec::new(),
@@ -273,6 +344,7 @@ impl<'a> Console<'a> {
                     Some(msg) => self.take(state, vec![msg]),
                     None => self.journal_ended(state),
                 },
+                Some(news) = past(&mut self.projector) => self.take(state, vec![Msg::Past(news)]),
                 Some(msg) = self.told.1.recv() => self.take(state, vec![msg]),
                 permit = self.link.commands.clone().reserve_owned(), if !self.commands.is_empty() => {
                     match (permit, self.commands.pop_front()) {
@@ -286,6 +358,7 @@ impl<'a> Console<'a> {
                     tick = next_second();
                     self.tick(state);
                 }
+                () = tokio::time::sleep(PLAY), if state.is_playing() => self.take(state, Vec::new()),
                 () = std::future::ready(()), if state.more_to_do => self.take(state, vec![Msg::Slice]),
             }
         }
@@ -394,7 +467,9 @@ impl<'a> Console<'a> {
     }
 
     fn open(&mut self, state: &mut State) {
-        if !self.opened {
+        state.caught_up = true;
+        // Who follows asks the source when they take over.
+        if !self.opened && state.role == Role::Live {
             self.opened = true;
             let target = self.config.target.clone();
             self.perform(state, Effect::Send(Command::Open(target)));
@@ -442,6 +517,13 @@ impl<'a> Console<'a> {
                 self.update(state, told);
             }
             Effect::Export => self.export(state),
+            Effect::Past(ask) => match &mut self.projector {
+                Some(p) => p.ask(ask),
+                None => {
+                    let line = "there is no incident file to look back in".into();
+                    self.update(state, Msg::Past(News::Failed(line)));
+                }
+            },
             Effect::Redraw => self.screen.forget(),
             Effect::Meter(_) => {}
             Effect::Quit => self.end = Some(How::Quit),
@@ -497,6 +579,14 @@ impl<'a> Console<'a> {
             durability: Durability::Now,
         });
         journal.recorder.close(within).err()
+    }
+}
+
+/// What is told of the past next; never, when there is none.
+async fn past(projector: &mut Option<Projector>) -> Option<News> {
+    match projector {
+        Some(p) => p.news.recv().await,
+        None => std::future::pending().await,
     }
 }
 

@@ -70,6 +70,18 @@ impl Standings {
         s.told = Some(standing);
     }
 
+    /// Causes that were told otherwise than `verdicts` has them, where that
+    /// would be news.
+    pub fn differences(&self, verdicts: &[Verdict]) -> Vec<super::past::Difference> {
+        let judged = |cause: &str| verdicts.iter().find(|v| v.cause == cause).map(|v| v.standing);
+        let told = self.by.iter().map(|(cause, s)| (*cause, s.told));
+        let untold = verdicts.iter().filter(|v| !self.by.contains_key(v.cause)).map(|v| (v.cause, None));
+        told.chain(untold)
+            .map(|(cause, recorded)| super::past::Difference { cause, recorded, judged: judged(cause) })
+            .filter(|d| is_news(d.recorded, d.judged))
+            .collect()
+    }
+
     /// What is to be told at `at`; it counts as told from here on. `all`: also
     /// what has not lasted yet.
     pub fn news(&mut self, at: Timestamp, all: bool) -> Vec<Moved> {

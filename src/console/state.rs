@@ -6,6 +6,8 @@ use super::keys::Keymap;
 use super::layout::{self, Layout};
 use super::overlay::{Candidates, Overlay};
 use super::panes;
+use super::past::{Past, Role};
+use super::people::People;
 use super::standings::Standings;
 use super::theme::Theme;
 use crate::diagnosis::catalogue::Catalogue;
@@ -243,6 +245,13 @@ pub struct State {
     /// Mask account numbers and addresses.
     pub privacy: bool,
     pub frozen: Option<Frozen>,
+    /// A moment of the past is shown, or about to be.
+    pub past: Option<Past>,
+    pub role: Role,
+    /// Who else is in this incident.
+    pub people: People,
+    /// What the incident file held when it was opened has been taken in.
+    pub caught_up: bool,
     pub views: Views,
     pub overlay: Option<Overlay>,
     pub notice: Option<Notice>,
@@ -334,6 +343,10 @@ impl State {
             zoom: false,
             privacy: false,
             frozen: None,
+            past: None,
+            role: Role::Live,
+            people: People::default(),
+            caught_up: false,
             views: Views::default(),
             overlay: None,
             notice: None,
@@ -450,6 +463,11 @@ impl State {
     /// Brings what is derived from the facts up to date. Called before a frame
     /// is drawn; while frozen it does nothing, so the picture stays whole.
     pub fn settle(&mut self) {
+        // The past was judged when it was folded; what goes on behind it is not.
+        if self.past.as_ref().is_some_and(|p| p.shown) {
+            self.on_live(State::settle);
+            return;
+        }
         if self.frozen.is_some() {
             return;
         }
@@ -491,8 +509,12 @@ impl State {
     }
 
     /// The time that ages are counted from: now, or the moment of the freeze.
+    /// In the past: the moment that is shown.
     pub fn shown_now(&self) -> Timestamp {
-        self.frozen.as_ref().map_or(self.now, |f| f.at)
+        match &self.past {
+            Some(p) if p.shown => p.at,
+            _ => self.frozen.as_ref().map_or(self.now, |f| f.at),
+        }
     }
 
     /// Where everything goes on the present screen.

@@ -176,6 +176,28 @@ impl LogRing {
         self.duplicates
     }
 
+    /// A ring of the newest `lines` lines alone, with the same serial numbers;
+    /// the others count as dropped.
+    pub fn tail(&self, lines: usize) -> LogRing {
+        let skip = self.lines.len().saturating_sub(lines);
+        let mut out = LogRing::new(self.max_lines, self.max_bytes);
+        out.lines = self.lines.iter().skip(skip).cloned().collect();
+        out.bytes = out.lines.iter().map(|h| h.line.text.len()).sum();
+        out.next_seq = self.next_seq;
+        out.dropped = self.dropped + skip as u64;
+        (out.duplicates, out.newest) = (self.duplicates, self.newest);
+        // What an overlapping poll may bring again is among the newest.
+        for h in out.lines.iter().filter(|h| !h.line.id.is_empty()) {
+            let _ = out.ids.add(&h.line.id, h.seq);
+        }
+        out
+    }
+
+    /// Sets other bounds; they hold with the next line.
+    pub fn bound(&mut self, max_lines: usize, max_bytes: usize) {
+        (self.max_lines, self.max_bytes) = (max_lines.max(1), max_bytes);
+    }
+
     /// Forgets everything (another log group was chosen).
     pub fn clear(&mut self) {
         self.lines.clear();

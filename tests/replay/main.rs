@@ -8,4 +8,5 @@ mod support;
 mod world;
 
 mod page;
+mod past;
 mod story;

@@ -1,7 +1,7 @@
 //! Twenty-three minutes of an outage, lived through by the console itself: what
 //! it recorded, and what it showed at some of its moments.
 
-use crate::world::{self, LB, Shop, VPC, WEB, entry, health, series};
+use crate::world::{LB, Shop, VPC, WEB, entry, health, series};
 use badgate::app::recorder::record_of;
 use badgate::console::caps::{Caps, GlyphSet};
 use badgate::console::keys::{Key, Keymap};
@@ -20,7 +20,7 @@ use jiff::{SignedDuration, Timestamp};
 use ratatui::Terminal;
 use ratatui::backend::TestBackend;
 use serde_json::{Value, json};
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 pub fn t(clock: &str) -> Timestamp {
     format!("2026-11-22T{clock}Z").parse().unwrap()
@@ -72,15 +72,23 @@ pub fn keys(state: &mut State, keys: &str) -> Vec<Effect> {
     Key::sequence(keys).unwrap().into_iter().flat_map(|k| update::update(state, Msg::Key(k))).collect()
 }
 
-/// What the live console showed at a moment, and how much of the file there was.
+/// The live console at a moment, to be drawn at any size.
+#[derive(Clone)]
 pub struct Shot {
     pub at: Timestamp,
-    /// The console itself, to be drawn at any size.
     pub state: Box<State>,
-    /// Records in the file by then.
-    pub records: usize,
 }
 
+/// Moments all over the story: quiet, breaking, broken, mended.
+pub const MOMENTS: [&str; 10] = [
+    "01:35:30", "01:40:40", "01:41:05", "01:42:10", "01:43:15", "01:46:30", "01:50:00", "01:52:10",
+    "01:53:30", "01:57:30",
+];
+
+/// The story, told once.
+pub static STORY: LazyLock<Story> = LazyLock::new(|| tell(&MOMENTS));
+
+#[derive(Clone)]
 pub struct Story {
     pub records: Vec<Record>,
     pub shots: Vec<Shot>,
@@ -203,7 +211,7 @@ fn lines(now: Timestamp, n: i64) -> Fact {
 }
 
 /// Tells the story; `shots` are moments at which the console is kept.
-pub fn tell(shots: &[&str]) -> Story {
+fn tell(shots: &[&str]) -> Story {
     let begin = t("01:35:00");
     let mut s = Teller { state: console(begin), records: Vec::new() };
     s.write(
@@ -298,7 +306,7 @@ pub fn tell(shots: &[&str]) -> Story {
         if shots.contains(&clock.as_str()) {
             // As the run loop does before it draws.
             s.state.settle();
-            kept.push(Shot { at: now, state: Box::new(s.state.clone()), records: s.records.len() });
+            kept.push(Shot { at: now, state: Box::new(s.state.clone()) });
         }
     }
     let end = s.state.now;

@@ -29,7 +29,7 @@ const SLICE: usize = 500;
 const SLICES: usize = 4;
 /// How often the file is looked at for what others append, and the disk for not
 /// answering.
-const LOOK: Duration = Duration::from_secs(1);
+const LOOK: Duration = Duration::from_millis(250);
 /// How long opening the file may take.
 const PATIENCE: Duration = Duration::from_secs(5);
 
@@ -46,6 +46,14 @@ pub struct Wanted {
 /// Opens the file and everything around it: the writer, the reading back, the
 /// watch for what others write.
 pub fn open(wanted: Wanted) -> Result<Journal, OpenError> {
+    open_for(wanted, "open")
+}
+
+/// [`open`] for another command than `badgate open`: it stands in the `opened`
+/// record, with a name of this session that tells it from others of the same
+/// person.
+pub fn open_for(wanted: Wanted, command: &'static str) -> Result<Journal, OpenError> {
+    let session = session();
     let (teller, news_rx) = Teller::new();
     let resumed = wanted.mode != Mode::New && wanted.path.exists();
     let notify = Arc::clone(&teller);
@@ -56,7 +64,8 @@ pub fn open(wanted: Wanted) -> Result<Journal, OpenError> {
         ..Options::default()
     };
     let writer = Writer::open(&wanted.path, wanted.mode, options, PATIENCE)?;
-    let opened = json!({"target": wanted.target, "version": env!("CARGO_PKG_VERSION"), "resumed": resumed});
+    let opened = json!({"target": wanted.target, "version": env!("CARGO_PKG_VERSION"), "resumed": resumed,
+        "command": command, "session": session});
     writer.append(
         Record::new(Timestamp::now(), wanted.author.clone(), Kind::Opened, opened),
         Durability::Now,
@@ -67,9 +76,15 @@ pub fn open(wanted: Wanted) -> Result<Journal, OpenError> {
     let back =
         ReadBack { path: wanted.path.clone(), writer: writer.clone(), teller: Arc::clone(&teller), recalled };
     thread("journal-follow", move || back.run())?;
-    let (scribe, desk) = Scribe::new(writer, wanted.author, teller, wanted.path);
+    let (scribe, desk) = Scribe::new(writer, wanted.author, teller, wanted.path, session);
     thread("journal-scribe", move || scribe.work())?;
     Ok(Journal { recorder: Box::new(desk), news: news_rx, recalled: recalled_rx })
+}
+
+/// A name for this run: two of one person on one machine differ.
+fn session() -> SafeText {
+    let since = Timestamp::now().as_nanosecond().unsigned_abs();
+    format!("{:x}-{:x}", std::process::id(), since & 0xffff_ffff_ffff).into()
 }
 
 fn thread(name: &str, work: impl FnOnce() + Send + 'static) -> Result<(), OpenError> {

@@ -144,14 +144,22 @@ pub struct Scribe {
     /// Of each topic: what was last recorded, as a hash, and when.
     last: BTreeMap<Topic, (u64, Timestamp)>,
     path: PathBuf,
+    /// Stands in the records of coming and going.
+    session: SafeText,
 }
 
 impl Scribe {
     /// A scribe and the desk it is given things at.
-    pub fn new(writer: Writer, author: SafeText, teller: Arc<Teller>, path: PathBuf) -> (Scribe, Desk) {
+    pub fn new(
+        writer: Writer,
+        author: SafeText,
+        teller: Arc<Teller>,
+        path: PathBuf,
+        session: SafeText,
+    ) -> (Scribe, Desk) {
         let shared = Arc::new(Shared::default());
         let desk = Desk(Arc::clone(&shared));
-        (Scribe { shared, writer, author, teller, last: BTreeMap::new(), path }, desk)
+        (Scribe { shared, writer, author, teller, last: BTreeMap::new(), path, session }, desk)
     }
 
     /// Works until the desk is closed or gone.
@@ -209,7 +217,10 @@ impl Scribe {
         }
     }
 
-    fn draft(&self, draft: Draft) {
+    fn draft(&self, mut draft: Draft) {
+        if let ("opened" | "closed", Some(data)) = (draft.kind, draft.data.as_object_mut()) {
+            data.insert("session".into(), self.session.as_str().into());
+        }
         let by = draft.by.unwrap_or_else(|| self.author.clone());
         let record = Record::new(draft.at, by, Kind::from_name(draft.kind), draft.data);
         let durability = match draft.durability {
@@ -301,7 +312,7 @@ mod tests {
         let path = dir.join("a.incident.jsonl");
         let writer = Writer::open(&path, Mode::New, Options::default(), PATIENCE).unwrap();
         let (teller, news) = Teller::new();
-        let (scribe, desk) = Scribe::new(writer, "yui@bastion".into(), teller, path);
+        let (scribe, desk) = Scribe::new(writer, "yui@bastion".into(), teller, path, "s1".into());
         (scribe, desk, news)
     }
 

@@ -65,6 +65,31 @@ pub fn draw(state: &State, frame: &mut Frame<'_>) -> Option<(u16, u16)> {
             }
             None
         }
+        Overlay::TakeOver { why, .. } => {
+            let text = [
+                why.to_string(),
+                "Ask the cloud from here on, with the credentials of this console?".to_owned(),
+                "What is seen is recorded into the same file; badgate still only reads.".to_owned(),
+            ];
+            let text: Vec<Line<'_>> =
+                text.into_iter().map(|l| Line::styled(l, state.theme.style(Role::Text))).collect();
+            let area = popup_area(screen, 74, screen.height.saturating_sub(2));
+            lines(state, buf, area, "Take over?", "enter yes   esc not now", &text, 0);
+            None
+        }
+        Overlay::Moment(text) => {
+            let range = state.past.as_ref().map_or(String::new(), |p| {
+                format!(
+                    "{} to {}",
+                    p.first.strftime("%Y-%m-%d %H:%M:%SZ"),
+                    p.last.strftime("%Y-%m-%d %H:%M:%SZ")
+                )
+            });
+            let area = popup_area(screen, 52, 4);
+            let inner = popup(state, buf, area, "Go to a time (UTC)", "enter goes   esc back");
+            put(state, buf, inner, 1, &Line::styled(range, state.theme.style(Role::Dim)));
+            self::input(state, buf, inner, 0, "> ", text)
+        }
         Overlay::Note(input) => note(state, buf, screen, input),
         Overlay::Filter(f) => filter(state, buf, screen, f),
         Overlay::Leave { waiting } => {
@@ -229,6 +254,7 @@ fn help(state: &State) -> Vec<Line<'static>> {
     for pane in PaneId::ALL {
         section(format!("In: {}", panes::title(pane)), Scope::In(pane));
     }
+    section("While the past is shown".into(), Scope::Past);
     let palette = keys(Action::Palette);
     out.push(Line::default());
     out.push(Line::styled(

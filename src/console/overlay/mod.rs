@@ -37,6 +37,15 @@ pub enum Overlay {
     Note(TextBox),
     /// A filter being written.
     Filter(FilterBox),
+    /// Nobody asks the cloud any more: go on from here?
+    TakeOver {
+        why: SafeText,
+        /// The person asked for it; else it came by itself, and goes when
+        /// somebody else has done it.
+        own: bool,
+    },
+    /// A time to go to, being typed.
+    Moment(TextBox),
     /// A row in full.
     Detail { detail: Detail, scroll: usize },
     /// Leaving with records that are not on disk.

@@ -167,6 +167,7 @@ impl<'a> Fresh<'a> {
     /// State, then age. `limit` is the age in seconds from which data is stale.
     pub fn status(&self, ctx: &Ctx<'_>, limit: u64) -> Vec<Seg<'static>> {
         let age = self.seconds(ctx.now);
+        let limit = limit.saturating_add(ctx.slack);
         let mut out = Vec::new();
         if let Some(worst) = self.gaps.iter().max_by_key(|g| weight(&g.reason)) {
             let (role, sign) = if weight(&worst.reason) >= 5 {

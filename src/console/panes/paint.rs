@@ -21,12 +21,21 @@ pub struct Ctx<'a> {
     pub now: Timestamp,
     /// Mask account numbers and addresses.
     pub privacy: bool,
+    /// Seconds by which data may be older than it was: an answer that repeats
+    /// itself is recorded once a minute only.
+    pub slack: u64,
 }
 
 impl<'a> Ctx<'a> {
     /// What the state says about drawing.
     pub fn of(state: &'a State) -> Ctx<'a> {
-        Ctx { theme: &state.theme, glyphs: &state.glyphs, now: state.shown_now(), privacy: state.privacy }
+        Ctx {
+            theme: &state.theme,
+            glyphs: &state.glyphs,
+            now: state.shown_now(),
+            privacy: state.privacy,
+            slack: state.slack(),
+        }
     }
 
     /// The text as it may be shown.
@@ -315,7 +324,7 @@ mod tests {
 
     fn drawn(width: u16, spread: &Spread<'_>, privacy: bool) -> String {
         let theme = Theme::new(Depth::Mono);
-        let ctx = Ctx { theme: &theme, glyphs: &UNICODE, now: Timestamp::UNIX_EPOCH, privacy };
+        let ctx = Ctx { theme: &theme, glyphs: &UNICODE, now: Timestamp::UNIX_EPOCH, privacy, slack: 0 };
         let mut buf = Buffer::empty(Rect::new(0, 0, width, 1));
         line(&ctx, &mut buf, Rect::new(0, 0, width, 1), spread);
         let mut out = String::new();

@@ -101,7 +101,7 @@ mod tests {
     fn drawn(glyphs: Glyphs, width: u16, height: u16, values: &[Option<f64>]) -> Vec<String> {
         let theme = Theme::new(Depth::Mono);
         let now = jiff::Timestamp::UNIX_EPOCH;
-        let ctx = Ctx { theme: &theme, glyphs: &glyphs, now, privacy: false };
+        let ctx = Ctx { theme: &theme, glyphs: &glyphs, now, privacy: false, slack: 0 };
         let area = Rect::new(0, 0, width, height);
         let mut buf = Buffer::empty(area);
         draw(&ctx, &mut buf, area, values, 8.0, &|_| Role::Spark);

@@ -9,6 +9,7 @@ use super::{Detail, PaneView, Reply, Row, detail, say};
 use crate::console::filter::Filter;
 use crate::console::keys::Action;
 use crate::console::layout::FrameKind;
+use crate::console::past::Role as Part;
 use crate::console::state::{Entry, EntryKind, JournalState, Mark, Saved, State};
 use crate::console::theme::Role;
 use crate::text::width;
@@ -169,6 +170,9 @@ pub fn draw(
         facts.push(Seg::new(Role::Bad, format!("{} {unsaved} not saved", ctx.glyphs.bad)).rank(8).whole());
     }
     let status = match &state.journal {
+        JournalState::Off if state.role == Part::Replay => {
+            vec![Seg::new(Role::Dim, "replay").rank(4).whole()]
+        }
         JournalState::Off => vec![Seg::new(Role::Warn, "not recorded").rank(7).whole()],
         JournalState::Recording => vec![Seg::new(Role::Dim, "recorded").rank(4).whole()],
         JournalState::Trouble { waiting, .. } => {

@@ -271,6 +271,11 @@ fn csi(b: &[u8]) -> Step {
         _ if text.starts_with(['<', '=', '>', '?']) => None,
         f => key_of_letter(f),
     };
+    let code = match (code, held & 1 != 0) {
+        (Some(Code::Left), true) => Some(Code::ShiftLeft),
+        (Some(Code::Right), true) => Some(Code::ShiftRight),
+        (other, _) => other,
+    };
     Step::Took(end + 1, code.map(|code| Key { code, ctrl: held & 4 != 0, alt: held & 2 != 0 }))
 }
 
@@ -321,6 +326,7 @@ mod tests {
             (b"\x1b[H\x1b[F\x1b[1~\x1b[4~\x1b[5~\x1b[6~", "home end home end pgup pgdn"),
             (b"\x1b[3~\x1b[2~\x1b[Z", "delete insert backtab"),
             (b"\x1b[1;5C\x1b[1;3A", "ctrl-right alt-up"),
+            (b"\x1b[1;2D\x1b[1;2C\x1b[1;2A", "shift-left shift-right up"),
             (b"\x1bq", "esc q"),
             ("日é".as_bytes(), "日 é"),
             (b"a\xffb\xe6\x97", "a b"),

@@ -17,7 +17,25 @@ use serde_json::{Value, json};
 
 /// Does it.
 pub fn act(state: &mut State, action: Action, effects: &mut Vec<Effect>) {
+    if super::past::refuses(state, action) {
+        return;
+    }
     match action {
+        Action::Time => super::past::open(state, effects),
+        Action::People => super::join::list(state),
+        Action::TakeOver => super::join::ask(state),
+        Action::Earlier
+        | Action::Later
+        | Action::MinuteBack
+        | Action::MinuteOn
+        | Action::ChangeBack
+        | Action::ChangeOn
+        | Action::First
+        | Action::Last
+        | Action::Play
+        | Action::Faster
+        | Action::Slower
+        | Action::Differences => super::past::act(state, action, effects),
         Action::Step(key) => steps::start(state, key, effects),
         Action::FocusNext => state.focus = next_pane(state.focus, 1),
         Action::FocusPrevious => state.focus = next_pane(state.focus, PaneId::ALL.len() - 1),
@@ -269,6 +287,10 @@ pub fn reopen_picker(state: &mut State) -> bool {
 /// Esc with nothing open: the last thing that narrows the view goes away.
 fn back(state: &mut State) {
     let focus = state.focus;
+    // Nothing narrows the view as much as another time does.
+    if super::past::leave(state) {
+        return;
+    }
     if state.notice.take().is_some() {
         return;
     }
@@ -323,12 +345,29 @@ pub fn write_down(
     }
 }
 
+/// Writes a record of this console itself, such as that it took over.
+pub fn write_record(state: &mut State, name: &'static str, data: Value, effects: &mut Vec<Effect>) {
+    if state.journal == JournalState::Off {
+        return;
+    }
+    effects.push(Effect::Journal(Draft {
+        id: 0,
+        at: state.now,
+        by: None,
+        kind: name,
+        data,
+        durability: Durability::Now,
+    }));
+}
+
 /// Saves a note; the editor may close.
 pub fn note(state: &mut State, text: &SafeText, effects: &mut Vec<Effect>) -> bool {
     let text = SafeText::multiline(text.trim_end());
     let at = state.now;
-    write_down(state, at, EntryKind::Note, "note", text.clone(), json!({ "text": text }), effects);
-    state.read_notes();
+    state.on_live(|s| {
+        write_down(s, at, EntryKind::Note, "note", text.clone(), json!({ "text": text }), effects);
+        s.read_notes();
+    });
     true
 }
 
@@ -341,7 +380,7 @@ fn mark(state: &mut State, effects: &mut Vec<Effect>) {
     pane(state, Action::Mark);
     let data = json!({"text": row.text, "source": row.source, "pane": panes::title(state.focus)});
     let text = SafeText::from(format!("{}: {}", row.source, row.text));
-    write_down(state, row.at, EntryKind::Mark, "mark", text, data, effects);
+    state.on_live(|s| write_down(s, row.at, EntryKind::Mark, "mark", text, data, effects));
 }
 
 fn quit(state: &mut State, effects: &mut Vec<Effect>) {

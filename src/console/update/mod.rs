@@ -2,14 +2,18 @@
 //! be done outside comes back as effects.
 
 mod act;
+mod join;
 mod observe;
 mod over;
+mod past;
 mod recall;
 mod standing;
 mod steps;
 mod tell;
 
+pub use join::with as company;
 pub use over::first_key;
+pub use past::{ago, begin as look_back, only_now};
 
 use super::msg::{Draft, Durability, Effect, JournalNews, Msg};
 use super::overlay::Overlay;
@@ -24,11 +28,15 @@ pub const SLICE: usize = 20_000;
 pub fn update(state: &mut State, msg: Msg) -> Vec<Effect> {
     let mut effects = Vec::new();
     match msg {
-        Msg::Now(t) => now(state, t, &mut effects),
+        Msg::Now(t) => {
+            state.on_live(|s| now(s, t, &mut effects));
+            past::play(state, &mut effects);
+        }
         Msg::Key(key) => {
             state.dirty = true;
             if state.overlay.is_some() {
                 over::key(state, key, &mut effects);
+            } else if past::key(state, key, &mut effects) {
             } else if let Some(action) = state.keymap.action(state.focus, key) {
                 act::act(state, action, &mut effects);
             } else if key == super::keys::Key::ctrl('c') {
@@ -43,26 +51,28 @@ pub fn update(state: &mut State, msg: Msg) -> Vec<Effect> {
             state.size = (w, h);
             state.dirty = true;
         }
-        Msg::Source(event) => observe::event(state, event, &mut effects),
+        Msg::Source(event) => state.on_live(|s| observe::event(s, event, &mut effects)),
         Msg::SourceEnded => {
             state.source_ended = true;
             let line = "the source has ended: what you see will not change any more";
-            own(state, line.into());
+            state.on_live(|s| own(s, line.into()));
             // What ended it is worth more than that it ended.
             if state.notice.as_ref().is_none_or(|n| n.mark != Mark::Bad) {
                 state.say(Mark::Bad, line);
             }
         }
-        Msg::Journal(news) => journal(state, news),
-        Msg::Recalled(records) => recall::take(state, records),
+        Msg::Journal(news) => state.on_live(|s| journal(s, news)),
+        Msg::Recalled(records) => state.on_live(|s| recall::take(s, records)),
+        Msg::Past(news) => past::news(state, news),
         Msg::Slice => {
-            state.catch_up();
+            let behind = state.on_live(State::catch_up);
+            state.more_to_do |= state.catch_up() | behind;
             state.dirty = true;
         }
         Msg::Told { ok, line } => state.say(if ok { Mark::Good } else { Mark::Bad }, line),
         Msg::Failed(line) => {
             let line = SafeText::from(format!("a part of badgate failed: {line}"));
-            own(state, line.clone());
+            state.on_live(|s| own(s, line.clone()));
             state.say(Mark::Bad, line);
         }
         Msg::Metered(m) => {
@@ -93,7 +103,7 @@ impl State {
 /// that was being written is kept as it stands.
 pub fn parting(state: &mut State) -> Vec<Effect> {
     let mut effects = Vec::new();
-    standing::tell_all(state, &mut effects);
+    state.on_live(|s| standing::tell_all(s, &mut effects));
     let text = match &state.overlay {
         Some(Overlay::Note(input)) => input.safe(),
         _ => SafeText::multiline(&state.draft),
@@ -113,6 +123,11 @@ pub fn parting(state: &mut State) -> Vec<Effect> {
     effects
 }
 
+/// Takes records in as a resumed file gives them.
+pub(super) fn take_back(state: &mut State, records: Vec<super::msg::Recalled>) {
+    recall::take(state, records);
+}
+
 fn now(state: &mut State, t: jiff::Timestamp, effects: &mut Vec<Effect>) {
     // A clock that was set back must not bring old notices back to life.
     state.now = t;
@@ -122,6 +137,7 @@ fn now(state: &mut State, t: jiff::Timestamp, effects: &mut Vec<Effect>) {
     }
     steps::overdue(state, effects);
     standing::tell(state, effects);
+    join::look(state);
 }
 
 fn journal(state: &mut State, news: JournalNews) {

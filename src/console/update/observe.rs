@@ -44,7 +44,13 @@ pub fn observe(state: &mut State, o: &Observation) {
     if let (Some(f), false) = (&mut state.frozen, is_log) {
         f.behind += 1;
     }
+    let minute = |s: &State| s.situation.at.map(|t| t.as_second().div_euclid(60));
+    let before = minute(state);
     let changes = state.situation.apply(o);
+    if before.is_some() && minute(state) != before {
+        // What is told by the minute moves on with it.
+        (state.stale.metrics, state.stale.strip) = (true, true);
+    }
     let first = !is_log && state.answered.insert(o.topic.clone());
     state.stale.touch(o, &changes, first);
     state.observed += 1;
@@ -115,7 +121,7 @@ pub fn watch(state: &mut State, effects: &mut Vec<Effect>) {
 
 impl State {
     /// Reads what people measured out of their notes.
-    pub(super) fn read_notes(&mut self) {
+    pub(in crate::console) fn read_notes(&mut self) {
         let measured = crate::procedure::measured(&self.notes());
         if measured != self.measured {
             self.measured = measured;

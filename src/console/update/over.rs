@@ -19,7 +19,13 @@ pub fn key(state: &mut State, key: Key, effects: &mut Vec<Effect>) {
     let Some(overlay) = state.overlay.take() else { return };
     let back = key == Key::plain(Code::Esc) || key == Key::ctrl('c');
     state.overlay = match overlay {
-        Overlay::Note(_) | Overlay::Filter(_) | Overlay::Palette(_) | Overlay::Targets(_) if back => {
+        Overlay::Note(_)
+        | Overlay::Filter(_)
+        | Overlay::Palette(_)
+        | Overlay::Targets(_)
+        | Overlay::TakeOver { .. }
+            if back =>
+        {
             leave(state, overlay);
             None
         }
@@ -102,6 +108,21 @@ pub fn key(state: &mut State, key: Key, effects: &mut Vec<Effect>) {
             }
         }
         Overlay::Since { selected } => since(state, key, selected, effects),
+        Overlay::TakeOver { why, own } => match key.code {
+            Code::Enter => {
+                super::join::take_over(state, effects);
+                None
+            }
+            // What was being typed when the question came is no answer.
+            _ => Some(Overlay::TakeOver { why, own }),
+        },
+        Overlay::Moment(mut input) => match key.code {
+            Code::Enter => super::past::go_to(state, input.text(), effects).then_some(Overlay::Moment(input)),
+            _ => {
+                input.key(key);
+                Some(Overlay::Moment(input))
+            }
+        },
         Overlay::Note(mut input) => {
             let cols = note_cols(state.size.0);
             match key.code {
@@ -164,6 +185,7 @@ fn leave(state: &mut State, overlay: Overlay) {
             }
         }
         Overlay::Filter(f) => set_filter(state, &f, f.before.clone()),
+        Overlay::TakeOver { .. } => super::join::decline(state),
         Overlay::Targets(_) if state.situation.lb_arn().is_none() => {
             let key = first_key(&state.keymap, Action::Open);
             state.say(Mark::Info, format!("{key} opens the list again"));
@@ -192,6 +214,10 @@ pub fn paste(state: &mut State, text: &str) {
             f.input.insert(&one_line());
             apply(state, &mut f);
             state.overlay = Some(Overlay::Filter(f));
+        }
+        Some(Overlay::Moment(mut input)) => {
+            input.insert(&one_line());
+            state.overlay = Some(Overlay::Moment(input));
         }
         Some(Overlay::Palette(mut list)) => {
             list.paste(&one_line(), &command_labels());

@@ -3,6 +3,7 @@
 
 use super::{observe, steps, tell};
 use crate::console::msg::Recalled;
+use crate::console::past::Role;
 use crate::console::state::{EntryKind, State};
 use crate::text::SafeText;
 use jiff::Timestamp;
@@ -12,8 +13,14 @@ use serde_json::Value;
 pub fn take(state: &mut State, records: Vec<Recalled>) {
     for r in records {
         match r {
-            Recalled::Observed(o) => observe::observe(state, &o),
-            Recalled::Entry { at, by, kind, data } => entry(state, at, &by, &kind, &data),
+            Recalled::Observed(o) => {
+                observe::observe(state, &o);
+                state.people.observed(o.at);
+            }
+            Recalled::Entry { at, by, kind, data } => {
+                state.people.heard(at, &by, &kind, &data);
+                entry(state, at, &by, &kind, &data);
+            }
         }
     }
     state.catch_up();
@@ -27,7 +34,15 @@ fn entry(state: &mut State, at: Timestamp, by: &SafeText, kind: &str, data: &Val
             // The first to open it is when the incident began to be worked on.
             state.incident.opened = state.incident.opened.min(at);
             let asked = word("target");
-            (EntryKind::Session, SafeText::from(format!("opened {asked}").trim_end().to_string()))
+            if state.role == Role::Join && state.incident.asked.is_empty() {
+                state.incident.asked = asked.clone();
+            }
+            let what = match data.get("command").and_then(Value::as_str) {
+                _ if data.get("took_over_from").is_some() => "took over",
+                Some("join") => "joined",
+                _ => "opened",
+            };
+            (EntryKind::Session, SafeText::from(format!("{what} {asked}").trim_end().to_string()))
         }
         "closed" => {
             let why = first_of(data, &["reason", "state"]);

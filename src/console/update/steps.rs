@@ -4,6 +4,7 @@
 
 use super::act;
 use crate::console::msg::Effect;
+use crate::console::past::Role;
 use crate::console::state::{
     Asked, Entry, EntryKind, Finding, JournalState, Mark, PaneId, Phase, Saved, State, StepRun,
 };
@@ -51,7 +52,8 @@ pub fn start(state: &mut State, key: u8, effects: &mut Vec<Effect>) {
     }
     let (at, wants) = (state.now, p.wants(key));
     let until = at.checked_add(PATIENCE).unwrap_or(at);
-    if wants.is_empty() || state.source_ended {
+    // Who follows asks nobody: a step judges what is known.
+    if wants.is_empty() || state.source_ended || state.role == Role::Join {
         finish(state, key, at, false, effects);
         return;
     }

@@ -368,7 +368,10 @@ fn tail_status(ctx: &Ctx<'_>, state: &State) -> Vec<Seg<'static>> {
         out.push(Seg::new(Role::Unknown, format!("{} not followed", ctx.glyphs.unknown)).rank(8).min(8));
     }
     let dropped = state.situation.logs.dropped();
-    if dropped > 0 {
+    if dropped > 0 && state.past.as_ref().is_some_and(|p| p.shown) {
+        // Nothing was lost: these lines are at an earlier moment.
+        out.push(Seg::new(Role::Dim, format!("{} before", say::count(dropped))).rank(5).whole());
+    } else if dropped > 0 {
         out.push(Seg::new(Role::Warn, format!("dropped {}", say::count(dropped))).rank(7).whole());
     }
     out

@@ -94,6 +94,18 @@ impl LogsView {
         Order { logs, end, index: self.hides().then_some(&self.index) }
     }
 
+    /// The same view of another stretch of the log, in which lines keep their
+    /// serial numbers.
+    pub fn in_another(&self, range: std::ops::Range<u64>) -> LogsView {
+        LogsView {
+            index: Index::unread(),
+            stay: self.stay.filter(|s| range.contains(&s.selected)),
+            seek: None,
+            told: "",
+            ..self.clone()
+        }
+    }
+
     /// Brings the view's index up to date with at most `budget` lines of work
     /// (each line looked at costs one). True when there is more to do; the
     /// console calls again from its idle time. Called after every batch of
