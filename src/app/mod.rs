@@ -4,8 +4,8 @@
 mod check;
 mod doctor;
 mod export;
-mod logs;
 pub mod film;
+mod logs;
 mod note;
 mod open;
 mod path;
