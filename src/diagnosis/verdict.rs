@@ -3,7 +3,7 @@
 use crate::situation::Reason;
 use crate::text::SafeText;
 use jiff::Timestamp;
-use serde::{Serialize, Serializer};
+use serde::Serialize;
 
 /// How sure a cause is. There are no percentages: each step has a meaning.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -111,12 +111,8 @@ pub struct Evidence {
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Lack {
     pub what: SafeText,
-    #[serde(serialize_with = "phrase")]
+    #[serde(serialize_with = "Reason::as_phrase")]
     pub reason: Reason,
-}
-
-fn phrase<S: Serializer>(r: &Reason, s: S) -> Result<S::Ok, S::Error> {
-    s.serialize_str(&r.phrase())
 }
 
 /// What to do next about a verdict. The words are in the catalogue.

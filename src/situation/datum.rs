@@ -3,7 +3,7 @@
 
 use crate::text::SafeText;
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 
 /// Why something is not known. Every variant can be shown to a person as is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -34,6 +34,11 @@ pub enum Reason {
 }
 
 impl Reason {
+    /// The phrase as a JSON string: for `serialize_with`.
+    pub fn as_phrase<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
+        s.serialize_str(&self.phrase())
+    }
+
     /// One short phrase for a pane title or a JSON `reason`, ASCII, no newline.
     pub fn phrase(&self) -> String {
         match self {

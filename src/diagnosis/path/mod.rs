@@ -200,12 +200,8 @@ pub struct Block {
 pub struct Unseen {
     pub stage: StageKind,
     pub what: SafeText,
-    #[serde(serialize_with = "phrase")]
+    #[serde(serialize_with = "Reason::as_phrase")]
     pub reason: Reason,
-}
-
-fn phrase<S: Serializer>(r: &Reason, s: S) -> Result<S::Ok, S::Error> {
-    s.serialize_str(&r.phrase())
 }
 
 /// The answer for one path. JSON shape `badgate.path/1`.

@@ -76,32 +76,19 @@ pub async fn route_tables(aws: &Aws, vpc: &str) -> Result<Vec<RouteTable>, Reaso
     Ok(all.iter().map(convert::route_table).collect())
 }
 
+async fn instances_by(aws: &Aws, by: Filter) -> Result<Vec<Instance>, Reason> {
+    let all = all!(aws, DESCRIBE_INSTANCES, describe_instances, reservations, "reservationSet", by, 1000);
+    Ok(all.iter().flat_map(|r| r.instances.iter().flatten()).map(convert::instance).collect())
+}
+
 /// Instances of a VPC.
 pub async fn instances(aws: &Aws, vpc: &str) -> Result<Vec<Instance>, Reason> {
-    let all = all!(
-        aws,
-        DESCRIBE_INSTANCES,
-        describe_instances,
-        reservations,
-        "reservationSet",
-        filter("vpc-id", [vpc]),
-        1000
-    );
-    Ok(all.iter().flat_map(|r| r.instances.iter().flatten()).map(convert::instance).collect())
+    instances_by(aws, filter("vpc-id", [vpc])).await
 }
 
 /// Instances by id; those that are gone are left out.
 pub async fn instances_by_id(aws: &Aws, ids: &[SafeText]) -> Result<Vec<Instance>, Reason> {
-    let all = all!(
-        aws,
-        DESCRIBE_INSTANCES,
-        describe_instances,
-        reservations,
-        "reservationSet",
-        filter("instance-id", ids.iter().map(ToString::to_string)),
-        1000
-    );
-    Ok(all.iter().flat_map(|r| r.instances.iter().flatten()).map(convert::instance).collect())
+    instances_by(aws, filter("instance-id", ids.iter().map(ToString::to_string))).await
 }
 
 /// Network interfaces by id; those that are gone are left out.
