@@ -70,6 +70,12 @@ enum Command {
         #[arg(value_enum)]
         shell: clap_complete::Shell,
     },
+    /// Print a config file with every setting, its default and what it means
+    Config {
+        /// Print the JSON Schema of the config file instead, for editors
+        #[arg(long)]
+        schema: bool,
+    },
     /// Print the man page
     Man,
     /// Say what in this terminal will get in the way, and the line that mends it
@@ -415,6 +421,10 @@ pub enum Invocation {
     Note(Note),
     Export(Export),
     Completions(clap_complete::Shell),
+    /// Print the sample config file, or its schema.
+    Config {
+        schema: bool,
+    },
     Man,
     Doctor(Doctor),
 }
@@ -476,6 +486,7 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Invocation, Sto
             Invocation::Export(e)
         }
         Command::Completions { shell } => Invocation::Completions(shell),
+        Command::Config { schema } => Invocation::Config { schema },
         Command::Man => Invocation::Man,
         Command::Doctor(d) => Invocation::Doctor(Doctor {
             iam: d.iam,

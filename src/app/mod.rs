@@ -75,6 +75,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>, started: Instant) -> u8 {
         Invocation::Note(args) => note::run(&args),
         Invocation::Export(args) => export::run(&args),
         Invocation::Completions(shell) => Ok(print(&cli::completions(shell), 0)),
+        Invocation::Config { schema } => Ok(print(config_text(schema).as_bytes(), 0)),
         Invocation::Doctor(args) => doctor::run(args),
         Invocation::Man => cli::man()
             .map(|page| print(&page, 0))
@@ -110,6 +111,19 @@ fn config(explicit: Option<&Path>) -> Result<Config, Failure> {
     let default = Config::default_path(|name| std::env::var_os(name));
     let actions: Vec<&str> = crate::console::keys::TABLE.iter().map(|b| b.id).collect();
     Config::load(explicit, default.as_deref(), &actions).map_err(|e| Failure::usage(e.to_string()))
+}
+
+/// The sample config file, or the JSON Schema of config files.
+fn config_text(schema: bool) -> String {
+    use crate::console::keys::TABLE;
+    if schema {
+        let actions: Vec<(&str, &str)> = TABLE.iter().map(|b| (b.id, b.about)).collect();
+        return format!("{:#}\n", crate::config::schema(&actions));
+    }
+    let own = |keys: &[&str]| keys.iter().map(|k| (*k).to_owned()).collect();
+    let actions: Vec<(&str, Vec<String>, &str)> =
+        TABLE.iter().map(|b| (b.id, own(b.keys), b.about)).collect();
+    crate::config::sample(&actions)
 }
 
 /// The language of the procedure: option, config file, environment, in that order.

@@ -5,14 +5,17 @@
 
 mod nearest;
 mod sample;
+mod schema;
 mod values;
 
 pub use nearest::nearest;
 pub use sample::sample;
+pub use schema::schema;
 pub use values::{Color, Redact, Sync, Theme};
 
 use crate::procedure::Lang;
 use crate::text::SafeText;
+use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -44,16 +47,20 @@ impl ConfigError {
 }
 
 /// Everything the config file can say. Fields that are not set keep their defaults.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
     /// Language of the procedure; `None` follows `LC_ALL`, `LC_MESSAGES`, `LANG`.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
     pub lang: Option<Lang>,
+    /// The palette.
     pub theme: Theme,
+    /// How many colours are used.
     pub color: Color,
     /// Only ASCII glyphs.
     pub ascii: bool,
+    /// Synchronized output: the terminal shows whole frames only.
     pub sync: Sync,
     /// Folder of incident files; `None` is `$XDG_STATE_HOME/badgate`.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -73,7 +80,7 @@ pub struct Config {
 }
 
 /// Settings of targets whose name fits a pattern.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct TargetRule {
     /// Name of a load balancer, target group or host; `*` stands for any characters.
@@ -84,17 +91,24 @@ pub struct TargetRule {
 }
 
 /// Intervals between questions of one kind.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Poll {
+    /// Between two looks at target health.
     #[serde(deserialize_with = "health_interval", serialize_with = "as_span")]
+    #[schemars(with = "String")]
     pub health: Duration,
+    /// Between two questions for metrics.
     #[serde(deserialize_with = "metrics_interval", serialize_with = "as_span")]
+    #[schemars(with = "String")]
     pub metrics: Duration,
+    /// Between two looks at what is configured.
     #[serde(deserialize_with = "config_interval", serialize_with = "as_span")]
+    #[schemars(with = "String")]
     pub config: Duration,
     /// Only where logs are polled; a live tail is pushed.
     #[serde(deserialize_with = "logs_interval", serialize_with = "as_span")]
+    #[schemars(with = "String")]
     pub logs: Duration,
 }
 
@@ -117,7 +131,7 @@ impl Default for Poll {
 }
 
 /// One key or several for the same thing.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(untagged)]
 pub enum Keys {
     One(String),
@@ -135,9 +149,10 @@ impl Keys {
 }
 
 /// How the header looks under a profile, so that nobody takes one for another.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct ProfileStyle {
+    /// Its colour; without it red when the name says production.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tint: Option<Tint>,
     /// A word in the header, such as `PROD`; at most 16 characters are shown.
@@ -145,7 +160,7 @@ pub struct ProfileStyle {
 }
 
 /// Colour of the header.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Tint {
     /// As any other profile, whatever its name says.
