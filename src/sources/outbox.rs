@@ -4,7 +4,7 @@
 //! lines must not keep target health out of the event channel, nor grow without
 //! bound while the console is busy. So a tail never writes into the channel: it
 //! puts its lines into an outbox, and a pump moves them on while the channel is
-//! nearly empty, at most ten times a second while lines are few, without
+//! nearly empty, at most five times a second while lines are few, without
 //! pause while they are many.
 //!
 //! A tail that can be read again later (a file, a poll) asks for [`room`] and
@@ -35,8 +35,8 @@ const ROOM_BYTES: usize = WAITING_BYTES / 4;
 /// channel belongs to those who have little to say, and need to say it.
 const CROWDED: usize = 8;
 /// Pause between two small batches: lines that come in a trickle are shown
-/// ten times a second at most.
-const BREATH: Duration = Duration::from_millis(100);
+/// five times a second at most.
+const BREATH: Duration = Duration::from_millis(200);
 /// Pause before a crowded channel is looked at again.
 const CROWD_PAUSE: Duration = Duration::from_millis(4);
 /// What a line costs besides its text.
@@ -241,11 +241,28 @@ async fn pump(inner: Arc<Inner>, events: mpsc::Sender<Event>) {
             break;
         }
         if !full {
-            tokio::time::sleep(BREATH).await;
+            breathe(&inner).await;
         }
     }
     inner.lock().closed = true;
     inner.drained.notify_waiters();
+}
+
+/// Waits until [`BREATH`] is over or a whole event's worth has come: a flood
+/// must not be held up by the pause that is meant for a trickle.
+async fn breathe(inner: &Inner) {
+    let over = tokio::time::sleep(BREATH);
+    tokio::pin!(over);
+    loop {
+        tokio::select! {
+            () = &mut over => return,
+            () = inner.filled.notified() => {}
+        }
+        let state = inner.lock();
+        if state.bytes >= BATCH_BYTES || state.ended {
+            return;
+        }
+    }
 }
 
 #[cfg(test)]

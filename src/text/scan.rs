@@ -72,7 +72,7 @@ pub fn sanitise(text: &str) -> Cow<'_, str> {
 /// Multi-line text in visible form: LF is kept, everything else as
 /// [`sanitise`].
 pub fn sanitise_multiline(text: &str) -> Cow<'_, str> {
-    if text.bytes().all(|b| matches!(b, b' '..=b'~' | b'\n')) {
+    if all_in_blocks(text.as_bytes(), |b| matches!(b, b' '..=b'~' | b'\n')) {
         Cow::Borrowed(text)
     } else {
         Cow::Owned(run(text.as_bytes(), Lines::Multi))
@@ -80,9 +80,13 @@ pub fn sanitise_multiline(text: &str) -> Cow<'_, str> {
 }
 
 pub(super) fn is_plain(bytes: &[u8]) -> bool {
-    // Blocks without an early exit become vector instructions; every log line
-    // passes here.
-    bytes.chunks(64).all(|block| block.iter().fold(true, |plain, b| plain & matches!(b, b' '..=b'~')))
+    all_in_blocks(bytes, |b| matches!(b, b' '..=b'~'))
+}
+
+/// Blocks without an early exit become vector instructions; every log line
+/// passes here.
+fn all_in_blocks(bytes: &[u8], fits: impl Fn(u8) -> bool) -> bool {
+    bytes.chunks(64).all(|block| block.iter().fold(true, |all, b| all & fits(*b)))
 }
 
 pub(super) fn run(bytes: &[u8], lines: Lines) -> String {

@@ -29,11 +29,11 @@ use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 
 /// Pause between two looks at files that grow.
-const BUSY: Duration = Duration::from_millis(50);
+const BUSY: Duration = Duration::from_millis(100);
 /// Pause between two looks at files that rest.
 const QUIET: Duration = Duration::from_millis(250);
 /// Looks without a byte after which files count as resting.
-const LOOKS_TO_REST: u32 = 40;
+const LOOKS_TO_REST: u32 = 20;
 /// Pause before a full outbox is looked at again.
 const HELD_UP: Duration = Duration::from_millis(5);
 /// Lines without a time of their own that may follow one that has it: a stack

@@ -54,7 +54,7 @@ impl Splitter {
     /// Takes bytes, gives every line that is complete.
     pub fn feed(&mut self, mut bytes: &[u8], mut line: impl FnMut(Cut<'_>)) {
         while !bytes.is_empty() {
-            let end = bytes.iter().position(|b| *b == b'\n');
+            let end = memchr::memchr(b'\n', bytes);
             let (piece, rest) = bytes.split_at(end.map_or(bytes.len(), |i| i + 1));
             bytes = rest;
             if self.skipping {
