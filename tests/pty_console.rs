@@ -65,6 +65,7 @@ fn child() {
         following: Vec::new(),
         part: run::Part::Asks,
         exporter: None,
+        saver: None,
         log: Some(dir.join("badgate.log")),
         stats: Some(dir.join("stats.json")),
         started: std::time::Instant::now(),

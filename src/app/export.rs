@@ -3,14 +3,16 @@
 use super::{Failure, complain, config, lang, print};
 use crate::cli::{Export, Format};
 use crate::config::Redact;
-use crate::console::run::Exporter;
+use crate::console::panes::Saved;
+use crate::console::run::{Exporter, Saver};
 use crate::journal::{self, SUFFIX};
 use crate::procedure::Lang;
 use crate::report::export::{self, Filter, Options};
-use crate::report::redact::Level;
+use crate::report::redact::{Level, Redactor};
 use crate::text::SafeText;
 use jiff::Timestamp;
 use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -73,7 +75,12 @@ fn write_whole(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
     let name = path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
     let temporary = path.with_file_name(format!(".{name}.{}", std::process::id()));
     let written = (|| {
-        let mut file = std::fs::File::create(&temporary)?;
+        let mut file = std::fs::OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .mode(0o600)
+            .open(&temporary)?;
         file.write_all(bytes)?;
         file.sync_all()?;
         std::fs::rename(&temporary, path)
@@ -107,6 +114,36 @@ pub fn beside(path: &Path, redact: Redact, lang: Lang) -> Exporter {
     })
 }
 
+/// What saving log lines in the console does: a text file beside the incident
+/// file that says what it holds. Secrets are taken out as in every export.
+pub fn save_beside(path: &Path, redact: Redact) -> Saver {
+    let path = path.to_path_buf();
+    let level = level(redact);
+    Arc::new(move |saved| {
+        let now = Timestamp::now();
+        let to = sibling(&path, &format!("{}.log", now.strftime("%Y%m%dT%H%M%SZ")));
+        let text = log_text(&saved, level, now);
+        write_whole(&to, text.as_bytes())
+            .map_err(|e| SafeText::from(format!("cannot write {}: {e}", to.display())))?;
+        Ok(SafeText::from(format!("{} log lines written to {}", saved.lines.len(), to.display())))
+    })
+}
+
+/// A head of `#` lines, then a line each: time, group, text, with tabs between.
+fn log_text(saved: &Saved, level: Level, now: Timestamp) -> String {
+    let mut redactor = Redactor::new(level);
+    let mut out = format!("# badgate log lines, written {now:.0}\n");
+    for line in &saved.head {
+        out.push_str(&format!("# {}\n", redactor.text(line)));
+    }
+    out.push_str(&format!("# redaction: {}\n", level.describe()));
+    for l in &saved.lines {
+        let (group, text) = (redactor.text(&l.group), redactor.text(&l.text));
+        out.push_str(&format!("{:.3}\t{group}\t{}\n", l.at, text.one_line()));
+    }
+    out
+}
+
 fn level(redact: Redact) -> Level {
     match redact {
         Redact::Default => Level::Default,
@@ -121,5 +158,35 @@ fn form(format: Format) -> export::Format {
         Format::Html => export::Format::Html,
         Format::Json => export::Format::Json,
         Format::Csv => export::Format::Csv,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::situation::log::LogLine;
+
+    #[test]
+    fn saved_lines_say_what_they_are_and_hold_no_secret() {
+        let line = |text: &str| LogLine {
+            at: "2026-11-22T01:53:50.123456Z".parse().unwrap(),
+            group: "/app/shop".into(),
+            stream: SafeText::default(),
+            id: SafeText::default(),
+            text: text.into(),
+        };
+        let secret = "AKIAIOSFODNN7EXAMPLE";
+        let saved = Saved {
+            head: vec!["filter: err (3 lines hidden)".into()],
+            lines: vec![line("GET /a 502"), line(&format!("key {secret} used"))],
+        };
+        let now = "2026-11-22T02:00:00Z".parse().unwrap();
+        let text = log_text(&saved, Level::Default, now);
+        let rows: Vec<&str> = text.lines().collect();
+        assert_eq!(rows[0], "# badgate log lines, written 2026-11-22T02:00:00Z");
+        assert_eq!(rows[1], "# filter: err (3 lines hidden)");
+        assert_eq!(rows[3], "2026-11-22T01:53:50.123Z\t/app/shop\tGET /a 502");
+        assert!(!text.contains(secret), "{text}");
+        assert!(log_text(&saved, Level::None, now).contains(secret));
     }
 }

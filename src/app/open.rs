@@ -17,11 +17,13 @@ use crate::text::SafeText;
 use jiff::Timestamp;
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::time::Instant;
+use std::sync::{Arc, mpsc};
+use std::time::{Duration, Instant};
 
 /// Names that others may take while this process looks for a free one.
 const TRIES: u32 = 100;
+/// A wait for the disk that is longer is explained.
+const SLOW: Duration = Duration::from_millis(400);
 
 /// Opens the console; returns when it was left.
 pub fn run(args: &Open, started: Instant) -> Result<u8, Failure> {
@@ -71,6 +73,7 @@ fn start(args: &Open, part: Part, started: Instant) -> Result<u8, Failure> {
         following,
         part,
         exporter: Some(super::export::beside(&path, config.redact, lang)),
+        saver: Some(super::export::save_beside(&path, config.redact)),
         log: path.parent().map(|dir| dir.join("badgate.log")),
         stats: std::env::var_os("BADGATE_STATS").map(PathBuf::from),
         started,
@@ -99,11 +102,27 @@ fn begin(
         let (path, mode) = incident_file(args, part, config, target)?;
         let command = if matches!(part, Part::Follows) { "join" } else { "open" };
         let wanted = Wanted { path: path.clone(), mode, author: by.clone(), target: SafeText::from(target) };
-        match recorder::open_for(wanted, command) {
+        let slow = tell_if_slow(&path);
+        let opened = recorder::open_for(wanted, command);
+        drop(slow);
+        match opened {
             Err(OpenError::Exists(_)) if mode == Mode::New && tries < TRIES => tries += 1,
             other => return Ok((path, other.map_err(Failure::failed)?)),
         }
     }
+}
+
+/// Says on the normal screen what is waited for when a disk does not answer at
+/// once; the wait has an end of its own. Dropping what is returned ends it.
+fn tell_if_slow(path: &Path) -> Option<mpsc::Sender<()>> {
+    let (done, ended) = mpsc::channel::<()>();
+    let line = SafeText::from(format!("badgate: waiting for the disk of {} ...", path.display()));
+    let told = move || {
+        if ended.recv_timeout(SLOW) == Err(mpsc::RecvTimeoutError::Timeout) {
+            super::complain(&line);
+        }
+    };
+    std::thread::Builder::new().name("disk-watch".into()).spawn(told).ok().map(|_| done)
 }
 
 /// The file to write: the one named, else a new one of the day's name.

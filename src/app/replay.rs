@@ -61,6 +61,7 @@ pub fn run(args: &Replay, started: Instant) -> Result<u8, Failure> {
         following: Vec::new(),
         part: Part::Replays(Start { ask, speed: args.speed }),
         exporter: Some(super::export::beside(&args.file, config.redact, lang)),
+        saver: Some(super::export::save_beside(&args.file, config.redact)),
         log: None,
         stats: std::env::var_os("BADGATE_STATS").map(Into::into),
         started,

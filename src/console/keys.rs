@@ -212,6 +212,7 @@ pub enum Action {
     // Being one of several.
     People,
     TakeOver,
+    SaveLogs,
     // The console.
     Palette,
     Help,
@@ -413,6 +414,13 @@ pub const TABLE: &[Binding] = &[
         &[],
         "",
         "after `badgate join`: ask the cloud from here on, when the first one has left",
+    ),
+    logs(
+        Action::SaveLogs,
+        "save-logs",
+        &["S"],
+        "",
+        "write the lines shown into a file beside the incident file",
     ),
     bind(Action::Palette, "palette", &[":"], "palette", "find any command by its name"),
     bind(Action::Help, "help", &["?"], "help", "all keys"),

@@ -1,6 +1,7 @@
 //! What happens to the console, and what it wants done.
 
 use super::keys::Key;
+use super::panes::Saved;
 use crate::situation::Observation;
 use crate::sources::{Command, Event};
 use crate::text::SafeText;
@@ -111,6 +112,8 @@ pub enum Effect {
     Export,
     /// Fold the past as of another moment; [`Msg::Past`] follows.
     Past(super::past::Ask),
+    /// Write log lines into a file next to the incident file.
+    SaveLogs(Saved),
     /// Draw everything anew: the screen may hold something else.
     Redraw,
     /// Show, or no longer show, what is written to the terminal.

@@ -4,6 +4,7 @@
 use super::caps::Caps;
 use super::keys::Keymap;
 use super::msg::{Draft, Durability, Effect, Msg};
+use super::panes::Saved;
 use super::past::{Ask, News, Role};
 use super::record::Journal;
 use super::state::{Incident, JournalState, Metered, State};
@@ -104,6 +105,8 @@ pub enum Part {
     /// It looks back from this moment on.
     Replays(Start),
 }
+/// Writes log lines into a file; gives one line on where they went.
+pub type Saver = Arc<dyn Fn(Saved) -> Result<SafeText, SafeText> + Send + Sync>;
 
 /// What the command line and the config file say about the console.
 pub struct ConsoleConfig {
@@ -124,6 +127,8 @@ pub struct ConsoleConfig {
     pub exporter: Option<Exporter>,
     /// What this console is for.
     pub part: Part,
+    /// What saving log lines does; `None`: there is nowhere to write them.
+    pub saver: Option<Saver>,
     /// Reports of panics are appended here.
     pub log: Option<PathBuf>,
     /// Figures of the session are written here at the end, as JSON.
@@ -524,6 +529,7 @@ impl<'a> Console<'a> {
                     self.update(state, Msg::Past(News::Failed(line)));
                 }
             },
+            Effect::SaveLogs(saved) => self.save_logs(state, saved),
             Effect::Redraw => self.screen.forget(),
             Effect::Meter(_) => {}
             Effect::Quit => self.end = Some(How::Quit),
@@ -531,14 +537,30 @@ impl<'a> Console<'a> {
     }
 
     fn export(&mut self, state: &mut State) {
-        let Some(export) = self.config.exporter.clone() else {
-            let line = "there is no incident file to export".into();
-            self.update(state, Msg::Told { ok: false, line });
-            return;
-        };
+        match self.config.exporter.clone() {
+            Some(export) => self.apart(move || export()),
+            None => {
+                let line = "there is no incident file to export".into();
+                self.update(state, Msg::Told { ok: false, line });
+            }
+        }
+    }
+
+    fn save_logs(&mut self, state: &mut State, saved: Saved) {
+        match self.config.saver.clone() {
+            Some(save) => self.apart(move || save(saved)),
+            None => {
+                let line = "there is no incident file to write log lines beside".into();
+                self.update(state, Msg::Told { ok: false, line });
+            }
+        }
+    }
+
+    /// Does slow work on a thread of its own and tells how it ended.
+    fn apart(&self, work: impl FnOnce() -> Result<SafeText, SafeText> + Send + 'static) {
         let tell = self.told.0.clone();
         tokio::task::spawn_blocking(move || {
-            let msg = match export() {
+            let msg = match work() {
                 Ok(line) => Msg::Told { ok: true, line },
                 Err(line) => Msg::Told { ok: false, line },
             };

@@ -33,6 +33,11 @@ const CALLS: &[(&str, &str, &str, &[&str])] = &[
     ("ecs", "web-alb", "ListTasks", &["ECS tasks"]),
     ("ecs", "web-alb", "DescribeTasks", &["ECS tasks"]),
     ("ecs", "web-alb", "DescribeTaskDefinition", &["task definition"]),
+    ("shop", "shop-alb", "DescribeListenerCertificates", &["listener certificates"]),
+    ("shop", "shop-alb", "DescribeCertificate", &["certificate"]),
+    ("shop", "shop-alb", "DescribeInstanceStatus", &["instance status"]),
+    ("shop", "shop-alb", "DescribeAutoScalingGroups", &["Auto Scaling groups"]),
+    ("shop", "shop-alb", "LookupEvents", &["changes"]),
 ];
 
 /// A fault as the emulator takes it, and the word for it.
@@ -89,6 +94,8 @@ fn family(op: &str) -> BTreeSet<&'static str> {
         &["caller identity"],
         &["metrics", "metrics of targets"],
         &["log groups", "access log"],
+        &["certificate", "Auto Scaling groups", "databases", "function"],
+        &["changes"],
     ];
     let all = CALLS.iter().find(|c| c.2 == op).unwrap().3;
     of.iter().find(|f| f.contains(&all[0])).unwrap().iter().copied().collect()

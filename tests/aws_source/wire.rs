@@ -4,7 +4,9 @@ use super::support::{Answer, Fake};
 use super::{once, place, runtime};
 use badgate::situation::Reason;
 use badgate::sources::Options;
-use badgate::sources::aws::{Aws, operations as op};
+use badgate::sources::aws::ask::{Pages, ecs};
+use badgate::sources::aws::plain::Question;
+use badgate::sources::aws::{Aws, cloudwatch, operations as op};
 use std::io::{Read, Write};
 use std::net::TcpListener;
 use tokio::sync::mpsc;
@@ -33,12 +35,12 @@ async fn rows(aws: &Aws) -> [Result<usize, Reason>; 4] {
         .call(&op::DESCRIBE_TARGET_HEALTH, |c| c.elb.describe_target_health().target_group_arn("tg").send())
         .await;
     let subnets = aws.call(&op::DESCRIBE_SUBNETS, |c| c.ec2.describe_subnets().send()).await;
-    let clusters = aws.call(&op::LIST_CLUSTERS, |c| c.ecs.list_clusters().send()).await;
+    let clusters = ecs::clusters(aws).await;
     let groups = aws.call(&op::DESCRIBE_LOG_GROUPS, |c| c.logs.describe_log_groups().send()).await;
     [
         health.map(|o| o.target_health_descriptions().len()),
         subnets.map(|o| o.subnets().len()),
-        clusters.map(|o| o.cluster_arns().len()),
+        clusters.map(|o| o.len()),
         groups.map(|o| o.log_groups().len()),
     ]
 }
@@ -158,29 +160,16 @@ fn half_a_body_is_refused_however_it_is_framed() {
     }
 }
 
-/// `{"MetricDataResults": [{"Id": "a"}, {"Id": "b"}]}` as CBOR.
-const METRICS: &[u8] = b"\xa1\x71MetricDataResults\x82\xa1\x62Id\x61a\xa1\x62Id\x61b";
-
 #[test]
-fn half_a_cbor_body_is_refused() {
+fn half_an_answer_of_metrics_is_refused() {
+    const METRICS: &str = r#"{"MetricDataResults": [{"Id": "a", "Values": [1.0]}, {"Id": "b"}]}"#;
     let fake = Fake::start();
     let (runtime, aws) = aws(&fake.endpoint, once());
-    let cbor =
-        |body: &[u8]| Answer::new(200, "application/cbor", body).header("smithy-protocol", "rpc-v2-cbor");
-    let ask = || {
-        runtime.block_on(aws.call(&op::GET_METRIC_DATA, |c| {
-            c.cloudwatch
-                .get_metric_data()
-                .metric_data_queries(aws_sdk_cloudwatch::types::MetricDataQuery::builder().id("a").build())
-                .start_time(aws_sdk_cloudwatch::primitives::DateTime::from_secs(0))
-                .end_time(aws_sdk_cloudwatch::primitives::DateTime::from_secs(60))
-                .send()
-        }))
-    };
-    fake.on("GetMetricData", cbor(METRICS));
-    assert_eq!(ask().unwrap().metric_data_results().len(), 2);
+    let ask = || runtime.block_on(cloudwatch::data(&aws, &Pages::default(), &[], (0, 60)));
+    fake.on("GetMetricData", Answer::json(METRICS));
+    assert_eq!(ask().unwrap().0.len(), 2);
     for at in 0..METRICS.len() {
-        fake.on("GetMetricData", cbor(&METRICS[..at]));
+        fake.on("GetMetricData", Answer::json(&METRICS[..at]));
         let reason = ask().expect_err("half of it");
         assert_eq!(reason.word(), "unreadable", "{at}: {}", reason.phrase());
     }
@@ -191,8 +180,8 @@ fn a_second_try_heals_a_lost_connection_and_no_more_than_one() {
     let fake = Fake::start();
     let (runtime, aws) = aws(&fake.endpoint, once());
     fake.on("ListClusters", Answer::json(CLUSTERS)).on_times("ListClusters", 1, Answer::reset());
-    let ask = || runtime.block_on(aws.call(&op::LIST_CLUSTERS, |c| c.ecs.list_clusters().send()));
-    assert_eq!(ask().unwrap().cluster_arns().len(), 2);
+    let ask = || runtime.block_on(ecs::clusters(&aws));
+    assert_eq!(ask().unwrap().len(), 2);
     fake.on("ListClusters", Answer::reset());
     let before = fake.requests_of("ListClusters").len();
     assert_eq!(ask().unwrap_err().word(), "offline");
@@ -217,9 +206,18 @@ fn a_throttled_family_asks_nothing_until_its_pause_ends() {
         assert_eq!(health().unwrap_err().word(), "throttled");
     }
     assert_eq!(fake.requests_of("DescribeTargetHealth").len(), 1, "nobody knocks during the pause");
-    let other = runtime.block_on(aws.call(&op::LIST_CLUSTERS, |c| c.ecs.list_clusters().send()));
+    let other = runtime.block_on(ecs::clusters(&aws));
     assert!(other.is_ok(), "other families go on");
 }
+
+/// Operations that change something, as rows of a table they do not stand in.
+const fn change(sdk_service: &'static str, name: &'static str, id: &'static str) -> op::Operation {
+    let family = op::Family::Around;
+    op::Operation { service: "x", sdk_service, name, id, action: None, family, urgent: false, lost: "" }
+}
+static STOP_TASK: op::Operation = change("ECS", "StopTask", "ecs:StopTask");
+static EXECUTE_COMMAND: op::Operation = change("ECS", "ExecuteCommand", "ecs:ExecuteCommand");
+static DELETE_ALARMS: op::Operation = change("CloudWatch", "DeleteAlarms", "cloudwatch:DeleteAlarms");
 
 #[test]
 fn what_is_no_read_is_never_signed() {
@@ -233,10 +231,11 @@ fn what_is_no_read_is_never_signed() {
         assert!(c.ec2.get_password_data().instance_id("i-1").send().await.is_err());
         assert!(c.elb.delete_load_balancer().load_balancer_arn("arn").send().await.is_err());
         assert!(c.elb.deregister_targets().target_group_arn("arn").send().await.is_err());
-        assert!(c.ecs.stop_task().task("t").send().await.is_err());
-        assert!(c.ecs.execute_command().task("t").command("id").interactive(false).send().await.is_err());
+        for row in [&STOP_TASK, &EXECUTE_COMMAND, &DELETE_ALARMS] {
+            let q = Question::json(&format!("X.{}", row.name), &serde_json::json!({"task": "t"}));
+            assert!(c.plain(row, q).await.is_err(), "{}", row.id);
+        }
         assert!(c.logs.delete_log_group().log_group_name("/app").send().await.is_err());
-        assert!(c.cloudwatch.delete_alarms().alarm_names("a").send().await.is_err());
         assert!(c.sts.get_session_token().send().await.is_err());
         assert!(c.sts.assume_role().role_arn("arn").role_session_name("x").send().await.is_err());
     });

@@ -22,7 +22,7 @@ pub(crate) mod wrap;
 
 pub use diagnosis::{DiagnosisView, next};
 pub use health::HealthView;
-pub use logs::LogsView;
+pub use logs::{LogsView, Saved};
 pub use metrics::MetricsView;
 pub use paths::PathsView;
 pub use procedure::ProcedureView;

@@ -90,6 +90,13 @@ pub fn act(state: &mut State, action: Action, effects: &mut Vec<Effect>) {
             effects.push(Effect::Send(Command::ReloadCredentials));
         }
         Action::Since => state.overlay = Some(Overlay::Since { selected: 4 }),
+        Action::SaveLogs => match state.views.logs.saved(state) {
+            Some(saved) => {
+                state.say(Mark::Info, format!("writing {} log lines", saved.lines.len()));
+                effects.push(Effect::SaveLogs(saved));
+            }
+            None => state.say(Mark::Info, "there is no log line to write"),
+        },
         Action::LogGroups => {
             if state.situation.log_groups.value().is_none() {
                 let id = state.fresh_id();

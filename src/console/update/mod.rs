@@ -183,4 +183,4 @@ fn own(state: &mut State, line: SafeText) {
 }
 
 #[cfg(test)]
-pub(super) mod tests;
+pub(in crate::console) mod tests;

@@ -2,6 +2,7 @@
 
 use super::ask::{ec2, elb};
 use super::client::Aws;
+use super::cloudwatch::{self, Metric, Query};
 use super::names::{Names, Resolved};
 use super::operations as op;
 use super::target::{Arn, Asked, Host, elb_dns, nearest, other_service};
@@ -9,8 +10,6 @@ use crate::situation::elb::{LoadBalancer, TargetGroup};
 use crate::situation::{Reason, ResolvedTarget, short};
 use crate::sources::{Candidate, Event};
 use crate::text::SafeText;
-use aws_sdk_cloudwatch::types::{Dimension, Metric, MetricDataQuery, MetricStat};
-use aws_smithy_types::DateTime;
 use elb::Which;
 use futures::future::{join, join_all};
 use jiff::Timestamp;
@@ -418,45 +417,33 @@ async fn errors(aws: &Aws, lbs: &[LoadBalancer]) -> Result<HashMap<SafeText, f64
         return Ok(HashMap::new());
     }
     let metrics = ["HTTPCode_ELB_5XX_Count", "HTTPCode_Target_5XX_Count"];
-    let queries: Vec<MetricDataQuery> = lbs
+    let queries: Vec<Query> = lbs
         .iter()
         .enumerate()
         .flat_map(|(i, lb)| {
-            metrics.iter().enumerate().map(move |(j, name)| query(&format!("q{i}_{j}"), lb, name))
+            metrics.iter().enumerate().map(move |(j, name)| query(format!("q{i}_{j}"), lb, name))
         })
         .collect();
     let end = Timestamp::now().as_second();
     let mut sums: HashMap<SafeText, f64> = lbs.iter().map(|lb| (lb.arn.clone(), 0.0)).collect();
     let mut pages = super::ask::Pages::default();
     loop {
-        let out = pages
-            .ask(aws, &op::GET_METRIC_DATA, |c, token| {
-                c.cloudwatch
-                    .get_metric_data()
-                    .set_metric_data_queries(Some(queries.clone()))
-                    .start_time(DateTime::from_secs(end - LATELY))
-                    .end_time(DateTime::from_secs(end))
-                    .set_next_token(token)
-                    .send()
-            })
-            .await?;
-        for result in out.metric_data_results.unwrap_or_default() {
-            let index = result.id.as_deref().and_then(|id| id[1..].split('_').next()?.parse::<usize>().ok());
+        let (answers, next) = cloudwatch::data(aws, &pages, &queries, (end - LATELY, end)).await?;
+        for answer in answers {
+            let index = answer.id.get(1..).and_then(|id| id.split('_').next()?.parse::<usize>().ok());
             if let Some(sum) = index.and_then(|i| lbs.get(i)).and_then(|lb| sums.get_mut(&lb.arn)) {
-                *sum += result.values.unwrap_or_default().iter().sum::<f64>();
+                *sum += answer.values.iter().filter(|v| v.is_finite()).sum::<f64>();
             }
         }
-        if !pages.advance(out.next_token)? {
+        if !pages.advance(next)? {
             return Ok(sums);
         }
     }
 }
 
-fn query(id: &str, lb: &LoadBalancer, metric: &str) -> MetricDataQuery {
-    let of = Dimension::builder().name("LoadBalancer").value(lb.dimension()).build();
-    let metric = Metric::builder().namespace("AWS/ApplicationELB").metric_name(metric).dimensions(of).build();
-    let stat = MetricStat::builder().metric(metric).period(300).stat("Sum").build();
-    MetricDataQuery::builder().id(id).metric_stat(stat).build()
+fn query(id: String, lb: &LoadBalancer, metric: &str) -> Query {
+    let metric = Metric::new("AWS/ApplicationELB", metric, [("LoadBalancer", lb.dimension())]);
+    Query::new(id, metric, 300, "Sum")
 }
 
 #[cfg(test)]

@@ -133,8 +133,7 @@ impl Intercept for Guard {
             return Ok(());
         }
         let wire = match meta.service() {
-            "CloudWatch" => Wire::Cbor,
-            "CloudWatch Logs" | "ECS" | "CloudTrail" | "ACM" | "Lambda" => Wire::Json,
+            "CloudWatch" | "CloudWatch Logs" | "ECS" | "CloudTrail" | "ACM" | "Lambda" => Wire::Json,
             "EC2" | "STS" | "Elastic Load Balancing v2" | "Auto Scaling" | "RDS" => Wire::Xml,
             "S3" if meta.name() == "ListObjectsV2" => Wire::Xml,
             _ => return Ok(()),

@@ -5,8 +5,9 @@
 //! what went wrong. Below it, in every client, the `guard` refuses to sign what is not a
 //! read of [`operations::ALL`].
 
-mod ask;
+pub mod ask;
 pub mod client;
+pub mod cloudwatch;
 mod convert;
 mod error;
 mod find;
@@ -18,7 +19,7 @@ mod names;
 mod observer;
 pub mod operations;
 pub mod path;
-mod plain;
+pub mod plain;
 mod target;
 mod whole;
 mod xml;

@@ -1,6 +1,6 @@
-//! Signed requests to services of which we need one to three operations each:
-//! CloudTrail, S3, Auto Scaling, ACM, RDS, Lambda. The SDK's own crates for
-//! these six are a million lines to compile for a dozen questions. What
+//! Signed requests to services of which we need a few operations each:
+//! CloudWatch, ECS, CloudTrail, S3, Auto Scaling, ACM, RDS, Lambda. The SDK's
+//! own crates for these are a million lines to compile for a score of questions. What
 //! matters of them is used as it is: orchestrator, credentials, signer, HTTP
 //! client, and the [guard](super::guard) as interceptor like everywhere else.
 
@@ -45,7 +45,9 @@ const fn service(sdk: &'static str, config: &'static str, host: &'static str) ->
     Service { sdk, config, host }
 }
 
-const SERVICES: [Service; 6] = [
+const SERVICES: [Service; 8] = [
+    service("CloudWatch", "cloudwatch", "monitoring"),
+    service("ECS", "ecs", "ecs"),
     service("CloudTrail", "cloudtrail", "cloudtrail"),
     service("S3", "s3", "s3"),
     service("Auto Scaling", "auto_scaling", "autoscaling"),
@@ -67,13 +69,17 @@ pub struct Question {
 }
 
 impl Question {
-    /// JSON 1.1 with a target header.
+    /// JSON with a target header. CloudWatch speaks version 1.0 of that, the
+    /// others 1.1.
     pub fn json(target: &str, body: &serde_json::Value) -> Self {
         Question {
             method: "POST",
             path: "/".into(),
             headers: vec![
-                ("content-type", "application/x-amz-json-1.1".into()),
+                (
+                    "content-type",
+                    format!("application/x-amz-json-1.{}", u8::from(!target.starts_with("Granite"))),
+                ),
                 ("x-amz-target", target.into()),
             ],
             body: body.to_string(),
@@ -140,7 +146,7 @@ impl ProvideErrorMetadata for ServiceError {
     }
 }
 
-/// Sends questions of all six services.
+/// Sends questions of all these services.
 #[derive(Debug)]
 pub struct Plain {
     region: Region,
@@ -150,7 +156,7 @@ pub struct Plain {
     timeouts: TimeoutConfig,
     sleep: Option<aws_smithy_async::rt::sleep::SharedAsyncSleep>,
     guard: SharedInterceptor,
-    endpoints: [Option<String>; 6],
+    endpoints: [Option<String>; SERVICES.len()],
     fips: bool,
     dual_stack: bool,
 }

@@ -4,9 +4,11 @@
 
 mod draw;
 mod order;
+mod save;
 
 pub use draw::draw;
 use order::{Index, Order};
+pub use save::Saved;
 
 use super::{Detail, PaneView, Reply, Row, detail, say};
 use crate::console::filter::Filter;

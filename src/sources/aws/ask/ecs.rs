@@ -6,10 +6,10 @@ use crate::situation::Reason;
 use crate::situation::ecs::{Service, Task, TaskDefinition};
 use crate::sources::aws::client::Aws;
 use crate::sources::aws::convert::{ecs as convert, listed};
-use crate::sources::aws::operations as op;
+use crate::sources::aws::operations::{self as op, Operation};
 use crate::text::SafeText;
-use aws_sdk_ecs::types::DesiredStatus;
 use futures::future::{join, join_all, try_join_all};
+use serde_json::{Value, json};
 
 /// Clusters looked into at most.
 pub const CLUSTERS: usize = 40;
@@ -24,6 +24,17 @@ const DESCRIBED: usize = 10;
 const TASKS: usize = 100;
 /// Tasks of a service in one state that are listed at most.
 const LISTED: usize = 500;
+
+/// One page of a list; the API's JSON writes names in lower camel case.
+async fn page<T: serde::de::DeserializeOwned>(
+    aws: &Aws,
+    pages: &Pages,
+    op: &'static Operation,
+    question: Value,
+) -> Result<T, Reason> {
+    let target = format!("AmazonEC2ContainerServiceV20141113.{}", op.name);
+    pages.json_by(aws, op, &target, question, "nextToken").await
+}
 
 /// A service by cluster and ARN.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -74,12 +85,11 @@ pub async fn list(aws: &Aws) -> Result<Listing, Reason> {
     Ok(Listing { services, tasks: tasks.into_iter().flatten().collect(), cut })
 }
 
-async fn clusters(aws: &Aws) -> Result<Vec<String>, Reason> {
+/// The ARNs of all clusters.
+pub async fn clusters(aws: &Aws) -> Result<Vec<String>, Reason> {
     let (mut pages, mut all) = (Pages::default(), Vec::new());
     loop {
-        let out = pages
-            .ask(aws, &op::LIST_CLUSTERS, |c, token| c.ecs.list_clusters().set_next_token(token).send())
-            .await?;
+        let out: convert::Clusters = page(aws, &pages, &op::LIST_CLUSTERS, json!({})).await?;
         all.extend(listed(out.cluster_arns, "clusterArns")?);
         if !pages.advance(out.next_token)? {
             return Ok(all);
@@ -90,11 +100,8 @@ async fn clusters(aws: &Aws) -> Result<Vec<String>, Reason> {
 async fn services(aws: &Aws, cluster: &str) -> Result<Vec<ServiceId>, Reason> {
     let (mut pages, mut all) = (Pages::default(), Vec::new());
     loop {
-        let out = pages
-            .ask(aws, &op::LIST_SERVICES, |c, token| {
-                c.ecs.list_services().cluster(cluster).max_results(100).set_next_token(token).send()
-            })
-            .await?;
+        let ask = json!({ "cluster": cluster, "maxResults": 100 });
+        let out: convert::Services = page(aws, &pages, &op::LIST_SERVICES, ask).await?;
         let arns = listed(out.service_arns, "serviceArns")?;
         all.extend(arns.into_iter().map(|arn| ServiceId { cluster: cluster.to_string(), arn }));
         if !pages.advance(out.next_token)? || all.len() > SERVICES {
@@ -103,21 +110,20 @@ async fn services(aws: &Aws, cluster: &str) -> Result<Vec<ServiceId>, Reason> {
     }
 }
 
+/// What ECS means a task to do.
+const RUNNING: &str = "RUNNING";
+const STOPPED: &str = "STOPPED";
+
 /// One page of a cluster's task ARNs, and whether it is all.
-async fn task_page(aws: &Aws, cluster: &str, status: DesiredStatus) -> Result<(Vec<String>, bool), Reason> {
-    let out = aws
-        .call(&op::LIST_TASKS, |c| c.ecs.list_tasks().cluster(cluster).desired_status(status.clone()).send())
-        .await?;
+async fn task_page(aws: &Aws, cluster: &str, status: &str) -> Result<(Vec<String>, bool), Reason> {
+    let ask = json!({ "cluster": cluster, "desiredStatus": status });
+    let out: convert::TaskArns = page(aws, &Pages::default(), &op::LIST_TASKS, ask).await?;
     let whole = out.next_token.is_none_or(|t| t.is_empty());
     Ok((listed(out.task_arns, "taskArns")?, whole))
 }
 
 async fn some_tasks(aws: &Aws, cluster: &str) -> Option<TaskList> {
-    let (running, stopped) = join(
-        task_page(aws, cluster, DesiredStatus::Running),
-        task_page(aws, cluster, DesiredStatus::Stopped),
-    )
-    .await;
+    let (running, stopped) = join(task_page(aws, cluster, RUNNING), task_page(aws, cluster, STOPPED)).await;
     let ((mut arns, whole), (stopped, also)) = (running.ok()?, stopped.ok()?);
     arns.extend(stopped);
     Some(TaskList { cluster: cluster.to_string(), arns, whole: whole && also })
@@ -136,43 +142,32 @@ pub async fn describe(aws: &Aws, services: &[ServiceId]) -> Result<Vec<Service>,
 
 async fn describe_part(aws: &Aws, part: &[&ServiceId]) -> Result<Vec<Service>, Reason> {
     let Some(first) = part.first() else { return Ok(Vec::new()) };
-    let arns: Vec<String> = part.iter().map(|s| s.arn.clone()).collect();
-    let out = aws
-        .call(&op::DESCRIBE_SERVICES, |c| {
-            c.ecs.describe_services().cluster(&first.cluster).set_services(Some(arns.clone())).send()
-        })
-        .await?;
+    let arns: Vec<&str> = part.iter().map(|s| s.arn.as_str()).collect();
+    let ask = json!({ "cluster": first.cluster, "services": arns });
+    let out: convert::Described = page(aws, &Pages::default(), &op::DESCRIBE_SERVICES, ask).await?;
     Ok(listed(out.services, "services")?.iter().map(convert::service).collect())
 }
 
 /// Describes tasks of one cluster; those that are gone are left out.
 pub async fn describe_tasks(aws: &Aws, cluster: &str, arns: &[String]) -> Result<Vec<Task>, Reason> {
     let parts = arns.chunks(TASKS).map(|part| async move {
-        let out = aws
-            .call(&op::DESCRIBE_TASKS, |c| {
-                c.ecs.describe_tasks().cluster(cluster).set_tasks(Some(part.to_vec())).send()
-            })
-            .await?;
+        let ask = json!({ "cluster": cluster, "tasks": part });
+        let out: convert::Tasks = page(aws, &Pages::default(), &op::DESCRIBE_TASKS, ask).await?;
         Ok::<_, Reason>(listed(out.tasks, "tasks")?.iter().map(convert::task).collect::<Vec<_>>())
     });
     Ok(try_join_all(parts).await?.into_iter().flatten().collect())
 }
 
 /// All tasks of a service in one state, up to a bound.
-async fn task_arns(aws: &Aws, service: &ServiceId, status: DesiredStatus) -> Result<Vec<String>, Reason> {
+async fn task_arns(aws: &Aws, service: &ServiceId, status: &str) -> Result<Vec<String>, Reason> {
     let (mut pages, mut all) = (Pages::default(), Vec::new());
     loop {
-        let out = pages
-            .ask(aws, &op::LIST_TASKS, |c, token| {
-                c.ecs
-                    .list_tasks()
-                    .cluster(&service.cluster)
-                    .service_name(&service.arn)
-                    .desired_status(status.clone())
-                    .set_next_token(token)
-                    .send()
-            })
-            .await?;
+        let ask = json!({
+            "cluster": service.cluster,
+            "serviceName": service.arn,
+            "desiredStatus": status,
+        });
+        let out: convert::TaskArns = page(aws, &pages, &op::LIST_TASKS, ask).await?;
         all.extend(listed(out.task_arns, "taskArns")?);
         if !pages.advance(out.next_token)? || all.len() >= LISTED {
             return Ok(all);
@@ -183,11 +178,7 @@ async fn task_arns(aws: &Aws, service: &ServiceId, status: DesiredStatus) -> Res
 /// Tasks of a service: the running and the lately stopped ones (ECS keeps
 /// those for about an hour), newest first.
 pub async fn tasks_of(aws: &Aws, service: &ServiceId) -> Result<Vec<Task>, Reason> {
-    let (running, stopped) = join(
-        task_arns(aws, service, DesiredStatus::Running),
-        task_arns(aws, service, DesiredStatus::Stopped),
-    )
-    .await;
+    let (running, stopped) = join(task_arns(aws, service, RUNNING), task_arns(aws, service, STOPPED)).await;
     let mut arns = running?;
     arns.extend(stopped?);
     Ok(newest(describe_tasks(aws, &service.cluster, &arns).await?))
@@ -202,9 +193,8 @@ pub fn newest(mut tasks: Vec<Task>) -> Vec<Task> {
 
 /// A task definition.
 pub async fn task_definition(aws: &Aws, arn: &str) -> Result<TaskDefinition, Reason> {
-    let out = aws
-        .call(&op::DESCRIBE_TASK_DEFINITION, |c| c.ecs.describe_task_definition().task_definition(arn).send())
-        .await?;
-    let lacks = || Reason::Malformed { detail: "the answer lacks taskDefinition".into() };
+    let ask = json!({ "taskDefinition": arn });
+    let out: convert::Definition = page(aws, &Pages::default(), &op::DESCRIBE_TASK_DEFINITION, ask).await?;
+    let lacks = || super::lacks("taskDefinition");
     out.task_definition.as_ref().map(convert::task_definition).ok_or_else(lacks)
 }

@@ -10,13 +10,14 @@ pub mod trail;
 
 use super::client::{Aws, Clients};
 use super::operations::Operation;
-use super::plain::Body;
+use super::plain::{Body, Question};
 use crate::situation::Reason;
 use crate::text::SafeText;
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use jiff::Timestamp;
+use serde_json::Value;
 use std::collections::HashSet;
 use std::error::Error;
 use std::future::Future;
@@ -44,7 +45,7 @@ fn json<T: serde::de::DeserializeOwned>(body: &Body) -> Result<T, Reason> {
 
 /// The way through the pages of one list.
 #[derive(Debug, Default)]
-pub(super) struct Pages {
+pub struct Pages {
     token: Option<String>,
     seen: HashSet<String>,
 }
@@ -90,6 +91,39 @@ impl Pages {
             pauses += 1;
             sleep(wait + Duration::from_millis(20)).await;
         }
+    }
+
+    /// Asks for the next page of a list in JSON; the marker goes in under
+    /// `marker`.
+    async fn json_by<T: serde::de::DeserializeOwned>(
+        &self,
+        aws: &Aws,
+        op: &'static Operation,
+        target: &str,
+        mut question: Value,
+        marker: &str,
+    ) -> Result<T, Reason> {
+        if let Some(token) = self.token() {
+            question[marker] = token.into();
+        }
+        let body = self
+            .ask(aws, op, |c, _| {
+                let q = Question::json(target, &question);
+                async move { c.plain(op, q).await }
+            })
+            .await?;
+        json(&body)
+    }
+
+    /// With a `NextToken`, as most services write it.
+    pub async fn json<T: serde::de::DeserializeOwned>(
+        &self,
+        aws: &Aws,
+        op: &'static Operation,
+        target: &str,
+        question: Value,
+    ) -> Result<T, Reason> {
+        self.json_by(aws, op, target, question, "NextToken").await
     }
 }
 

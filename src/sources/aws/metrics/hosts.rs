@@ -5,16 +5,16 @@
 use super::{Ask, Window};
 use crate::situation::metric::MetricKey;
 use crate::situation::{Observation, Topic};
+use crate::sources::aws::ask::Pages;
 use crate::sources::aws::client::Aws;
-use crate::sources::aws::operations::LIST_METRICS;
+use crate::sources::aws::cloudwatch::{self, Metric};
 use crate::text::SafeText;
-use aws_sdk_cloudwatch::types::Metric;
 use futures::future::join_all;
 
 /// Instances whose series are asked for at most.
 const INSTANCES: usize = 40;
 /// Pages of 500 of one metric of the agents.
-const PAGES: usize = 4;
+const MOST_PAGES: usize = 4;
 
 /// Whose series are asked for.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -115,9 +115,9 @@ fn plan(hosts: &Hosts) -> Vec<Ask> {
 /// disk is `INSTANCE PATH`.
 fn agent(metric: &Metric, instances: &[SafeText]) -> Option<Ask> {
     let mut dimensions = Vec::new();
-    for d in metric.dimensions() {
-        let name = AGENT_DIMENSIONS.iter().find(|n| Some(**n) == d.name())?;
-        dimensions.push((*name, d.value().unwrap_or_default().to_string()));
+    for d in &metric.dimensions {
+        let name = AGENT_DIMENSIONS.iter().find(|n| **n == d.name)?;
+        dimensions.push((*name, d.value.clone()));
     }
     let of = |n: &str| dimensions.iter().find(|d| d.0 == n).map(|d| d.1.as_str());
     let id = of("InstanceId").filter(|id| instances.iter().any(|i| i.as_str() == *id))?;
@@ -126,7 +126,7 @@ fn agent(metric: &Metric, instances: &[SafeText]) -> Option<Ask> {
         return None;
     }
     let subject = of("path").map_or_else(|| id.to_string(), |path| format!("{id} {path}"));
-    let name = AGENT.iter().find(|n| Some(**n) == metric.metric_name())?;
+    let name = AGENT.iter().find(|n| **n == metric.metric_name)?;
     Some(Ask { key: key("CWAgent", name, "Maximum", SafeText::from(subject)), dimensions })
 }
 
@@ -134,22 +134,11 @@ fn agent(metric: &Metric, instances: &[SafeText]) -> Option<Ask> {
 /// most hosts have no agent, and the others are told by the rest.
 async fn agents(aws: &Aws, name: &'static str, instances: &[SafeText]) -> Vec<Ask> {
     let mut out = Vec::new();
-    let mut token: Option<String> = None;
-    for _ in 0..PAGES {
-        let page = aws
-            .call(&LIST_METRICS, |c| {
-                c.cloudwatch
-                    .list_metrics()
-                    .namespace("CWAgent")
-                    .metric_name(name)
-                    .set_next_token(token.clone())
-                    .send()
-            })
-            .await;
-        let Ok(page) = page else { break };
-        out.extend(page.metrics().iter().filter_map(|m| agent(m, instances)));
-        token = page.next_token.filter(|t| !t.is_empty() && Some(t) != token.as_ref());
-        if token.is_none() {
+    let mut pages = Pages::default();
+    for _ in 0..MOST_PAGES {
+        let Ok((metrics, next)) = cloudwatch::list(aws, &pages, "CWAgent", name).await else { break };
+        out.extend(metrics.iter().filter_map(|m| agent(m, instances)));
+        if !pages.advance(next).unwrap_or(false) {
             break;
         }
     }
@@ -169,11 +158,9 @@ pub async fn ask(aws: &Aws, lb: &SafeText, hosts: &Hosts, window: Window) -> Vec
 #[cfg(test)]
 mod tests {
     use super::*;
-    use aws_sdk_cloudwatch::types::Dimension;
 
     fn metric(name: &str, dims: &[(&str, &str)]) -> Metric {
-        let dims = dims.iter().map(|(n, v)| Dimension::builder().name(*n).value(*v).build()).collect();
-        Metric::builder().namespace("CWAgent").metric_name(name).set_dimensions(Some(dims)).build()
+        Metric::new("CWAgent", name, dims.iter().copied())
     }
 
     #[test]

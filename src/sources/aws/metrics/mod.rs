@@ -18,14 +18,14 @@
 mod hosts;
 mod plan;
 
+use super::ask::Pages;
 use super::client::Aws;
+use super::cloudwatch::{self, Answer, Metric, Query};
 use super::operations::GET_METRIC_DATA;
 use crate::situation::elb::{LoadBalancer, TargetGroup};
 use crate::situation::metric::Series;
 use crate::situation::{Fact, Observation, Reason, Topic};
 use crate::text::SafeText;
-use aws_sdk_cloudwatch::types::{Dimension, Metric, MetricDataQuery, MetricDataResult, MetricStat, ScanBy};
-use aws_smithy_types::DateTime;
 use futures::future::join_all;
 use jiff::{SignedDuration, Span, Timestamp};
 use std::collections::BTreeMap;
@@ -39,7 +39,7 @@ const PERIOD_S: i64 = 60;
 /// Queries in one call at most.
 const QUERIES: usize = 500;
 /// Pages of one call at most: three days of 500 series are 22.
-const PAGES: usize = 40;
+const MOST_PAGES: usize = 40;
 /// The first question reaches at least this far back, for a baseline.
 const BASELINE: SignedDuration = SignedDuration::from_hours(3);
 /// And at most this far: minutes are kept longer, but cost a page each.
@@ -139,44 +139,24 @@ async fn collect(aws: &Aws, topic: &Topic, asks: Vec<Ask>, window: Window) -> Ve
 }
 
 /// All pages of one call.
-async fn read(aws: &Aws, asks: &[Ask], window: Window) -> Result<Vec<MetricDataResult>, Reason> {
-    let queries: Vec<MetricDataQuery> = asks.iter().enumerate().map(|(i, a)| query(i, a)).collect();
-    let mut results = Vec::new();
-    let mut token: Option<String> = None;
-    for _ in 0..PAGES {
-        let page = aws
-            .call(&GET_METRIC_DATA, |c| {
-                c.cloudwatch
-                    .get_metric_data()
-                    .set_metric_data_queries(Some(queries.clone()))
-                    .start_time(DateTime::from_secs(window.from.as_second()))
-                    .end_time(DateTime::from_secs(window.to.as_second()))
-                    .scan_by(ScanBy::TimestampAscending)
-                    .set_next_token(token.clone())
-                    .send()
-            })
-            .await?;
-        results.extend(page.metric_data_results.unwrap_or_default());
-        match page.next_token.filter(|t| !t.is_empty()) {
-            None => return Ok(results),
-            next if next == token => break,
-            next => token = next,
+async fn read(aws: &Aws, asks: &[Ask], window: Window) -> Result<Vec<Answer>, Reason> {
+    let queries: Vec<Query> = asks.iter().enumerate().map(|(i, a)| query(i, a)).collect();
+    let span = (window.from.as_second(), window.to.as_second());
+    let (mut pages, mut results) = (Pages::default(), Vec::new());
+    for _ in 0..MOST_PAGES {
+        let (answers, next) = cloudwatch::data(aws, &pages, &queries, span).await?;
+        results.extend(answers);
+        if !pages.advance(next)? {
+            return Ok(results);
         }
     }
     Err(Reason::Malformed { detail: SafeText::from_static("the pages of the metrics have no end") })
 }
 
-fn query(i: usize, ask: &Ask) -> MetricDataQuery {
-    let dimensions =
-        ask.dimensions.iter().map(|(name, value)| Dimension::builder().name(*name).value(value).build());
-    let metric = Metric::builder()
-        .namespace(ask.key.namespace.as_str())
-        .metric_name(ask.key.name.as_str())
-        .set_dimensions(Some(dimensions.collect()))
-        .build();
-    let stat =
-        MetricStat::builder().metric(metric).period(PERIOD_S as i32).stat(ask.key.stat.as_str()).build();
-    MetricDataQuery::builder().id(format!("m{i}")).metric_stat(stat).build()
+fn query(i: usize, ask: &Ask) -> Query {
+    let dimensions = ask.dimensions.iter().map(|(name, value)| (*name, value.as_str()));
+    let metric = Metric::new(&ask.key.namespace, &ask.key.name, dimensions);
+    Query::new(format!("m{i}"), metric, PERIOD_S, &ask.key.stat)
 }
 
 /// What the answers left open.
@@ -203,13 +183,7 @@ impl Gaps {
 
 /// Puts the pages of each series together. Over several pages a series is
 /// `PartialData` until its last one; only the last word counts.
-fn gather(
-    asks: &[Ask],
-    results: Vec<MetricDataResult>,
-    window: Window,
-    series: &mut Vec<Series>,
-    gaps: &mut Gaps,
-) {
+fn gather(asks: &[Ask], results: Vec<Answer>, window: Window, series: &mut Vec<Series>, gaps: &mut Gaps) {
     #[derive(Default)]
     struct Got {
         points: BTreeMap<Timestamp, f64>,
@@ -218,12 +192,12 @@ fn gather(
     }
     let mut got: Vec<Got> = asks.iter().map(|_| Got::default()).collect();
     for r in results {
-        let index = r.id().and_then(|id| id.strip_prefix('m')).and_then(|n| n.parse::<usize>().ok());
+        let index = r.id.strip_prefix('m').and_then(|n| n.parse::<usize>().ok());
         let Some(slot) = index.and_then(|i| got.get_mut(i)) else { continue };
-        slot.damaged |= r.timestamps().len() != r.values().len();
-        for (t, v) in r.timestamps().iter().zip(r.values()) {
-            match Timestamp::new(t.secs(), 0) {
-                Ok(t) if v.is_finite() => {
+        slot.damaged |= r.timestamps.len() != r.values.len();
+        for (t, v) in r.timestamps.iter().zip(&r.values) {
+            match t.and_then(|t| Timestamp::new(t, 0).ok()) {
+                Some(t) if v.is_finite() => {
                     if t >= window.from && t < window.to {
                         slot.points.insert(t, *v);
                     }
@@ -231,14 +205,7 @@ fn gather(
                 _ => slot.damaged = true,
             }
         }
-        let code = r.messages().first().and_then(|m| m.code());
-        let status = r.status_code().map(|s| s.as_str());
-        slot.status = Some(match (status, code) {
-            // A service that says nothing of its status has nothing to add.
-            (None | Some("Complete"), _) => SafeText::default(),
-            (Some(s), None) => SafeText::capped(s, 60),
-            (Some(_), Some(code)) => SafeText::capped(code, 60),
-        });
+        slot.status = Some(r.trouble());
     }
     for (ask, got) in asks.iter().zip(got) {
         let name = || ask.key.name.clone();
@@ -260,7 +227,7 @@ fn gather(
 mod tests {
     use super::*;
     use crate::situation::metric::MetricKey;
-    use aws_sdk_cloudwatch::types::{MessageData, StatusCode};
+    use crate::sources::aws::cloudwatch::Message;
 
     fn at(text: &str) -> Timestamp {
         text.parse().unwrap()
@@ -289,15 +256,20 @@ mod tests {
         vec![ask("A"), ask("B"), ask("C")]
     }
 
-    fn result(id: &str, points: &[(&str, f64)], status: StatusCode) -> MetricDataResult {
-        let mut b = MetricDataResult::builder().id(id).status_code(status);
-        for (t, v) in points {
-            b = b.timestamps(DateTime::from_secs(at(t).as_second())).values(*v);
+    const COMPLETE: &str = "Complete";
+    const PARTIAL: &str = "PartialData";
+
+    fn result(id: &str, points: &[(&str, f64)], status: &str) -> Answer {
+        Answer {
+            id: id.into(),
+            timestamps: points.iter().map(|p| Some(at(p.0).as_second())).collect(),
+            values: points.iter().map(|p| p.1).collect(),
+            status_code: Some(status.into()),
+            messages: Vec::new(),
         }
-        b.build()
     }
 
-    fn gathered(results: Vec<MetricDataResult>, first: bool) -> (Vec<Series>, Option<Reason>) {
+    fn gathered(results: Vec<Answer>, first: bool) -> (Vec<Series>, Option<Reason>) {
         let window = Window { from: at("2026-11-22T01:00:00Z"), to: at("2026-11-22T02:00:00Z"), first };
         let (mut series, mut gaps) = (Vec::new(), Gaps::default());
         gather(&asks(), results, window, &mut series, &mut gaps);
@@ -306,15 +278,14 @@ mod tests {
 
     #[test]
     fn pages_of_a_series_become_one_and_the_last_word_counts() {
-        use StatusCode::{Complete, PartialData};
         let (series, gap) = gathered(
             vec![
-                result("m1", &[("2026-11-22T01:01:00Z", 2.0)], PartialData),
-                result("m0", &[], Complete),
-                result("m2", &[("2026-11-22T01:01:00Z", 7.0)], Complete),
-                result("m1", &[("2026-11-22T01:02:00Z", 3.0), ("2026-11-22T01:01:00Z", 2.5)], Complete),
-                result("m9", &[("2026-11-22T01:02:00Z", 9.0)], Complete),
-                result("x", &[], Complete),
+                result("m1", &[("2026-11-22T01:01:00Z", 2.0)], PARTIAL),
+                result("m0", &[], COMPLETE),
+                result("m2", &[("2026-11-22T01:01:00Z", 7.0)], COMPLETE),
+                result("m1", &[("2026-11-22T01:02:00Z", 3.0), ("2026-11-22T01:01:00Z", 2.5)], COMPLETE),
+                result("m9", &[("2026-11-22T01:02:00Z", 9.0)], COMPLETE),
+                result("x", &[], COMPLETE),
             ],
             true,
         );
@@ -327,54 +298,44 @@ mod tests {
 
     #[test]
     fn what_is_incomplete_is_left_out_and_named() {
-        use StatusCode::{Complete, InternalError, PartialData};
         let point = [("2026-11-22T01:01:00Z", 2.0)];
         let (series, gap) = gathered(
             vec![
-                result("m0", &point, Complete),
-                result("m1", &point, PartialData),
-                result("m2", &point, InternalError),
+                result("m0", &point, COMPLETE),
+                result("m1", &point, PARTIAL),
+                result("m2", &point, "InternalError"),
             ],
             false,
         );
         assert_eq!(series.len(), 1);
         assert_eq!(gap.unwrap().phrase(), "failed: PartialData: 2 of 3 series (B, ..) are incomplete");
 
-        let forbidden = MetricDataResult::builder()
-            .id("m0")
-            .status_code(StatusCode::Forbidden)
-            .messages(MessageData::builder().code("Authentication too complex").build())
-            .build();
+        let messages = vec![Message { code: Some("Authentication too complex".into()) }];
+        let forbidden = Answer { messages, ..result("m0", &[], "Forbidden") };
         let (series, gap) =
-            gathered(vec![forbidden, result("m1", &[], Complete), result("m2", &[], Complete)], false);
+            gathered(vec![forbidden, result("m1", &[], COMPLETE), result("m2", &[], COMPLETE)], false);
         assert!(series.is_empty());
         assert_eq!(gap.unwrap().phrase(), "failed: Authentication too complex: A is incomplete");
     }
 
     #[test]
     fn an_unanswered_or_damaged_series_is_a_gap() {
-        use StatusCode::Complete;
-        let odd = MetricDataResult::builder()
-            .id("m0")
-            .status_code(Complete)
-            .timestamps(DateTime::from_secs(at("2026-11-22T01:01:00Z").as_second()))
-            .build();
-        let nan = result("m1", &[("2026-11-22T01:01:00Z", f64::NAN)], Complete);
+        let odd = Answer { values: Vec::new(), ..result("m0", &[("2026-11-22T01:01:00Z", 0.0)], COMPLETE) };
+        let nan = result("m1", &[("2026-11-22T01:01:00Z", f64::NAN)], COMPLETE);
         let (series, gap) = gathered(vec![odd, nan], true);
         assert!(series.is_empty());
         assert_eq!(gap.unwrap().phrase(), "failed: unreadable: 3 of 3 series (A, ..) are incomplete");
-        let (_, gap) = gathered(vec![result("m0", &[], Complete), result("m1", &[], Complete)], true);
+        let (_, gap) = gathered(vec![result("m0", &[], COMPLETE), result("m1", &[], COMPLETE)], true);
         assert_eq!(gap.unwrap().phrase(), "failed: unanswered: C is incomplete");
     }
 
     #[test]
     fn later_windows_report_only_what_has_points() {
-        use StatusCode::Complete;
         let (series, gap) = gathered(
             vec![
-                result("m0", &[], Complete),
-                result("m1", &[("2026-11-22T01:01:00Z", 0.0)], Complete),
-                result("m2", &[("2026-11-22T00:59:00Z", 1.0)], Complete),
+                result("m0", &[], COMPLETE),
+                result("m1", &[("2026-11-22T01:01:00Z", 0.0)], COMPLETE),
+                result("m2", &[("2026-11-22T00:59:00Z", 1.0)], COMPLETE),
             ],
             false,
         );
