@@ -1,12 +1,14 @@
 //! The command line: what can be typed, and what it means. Parsing is pure; it
 //! reads no environment and no file, so that every mistake can be a test.
 
+mod drill;
 mod error;
 mod logs;
 mod path;
 mod probe;
 mod target;
 
+pub use drill::Drill;
 pub use error::Stop;
 pub use logs::{Engine, Logs, When};
 pub use path::{End, Path};
@@ -60,6 +62,9 @@ enum Command {
     Replay(ReplayArgs),
     /// Follow a running incident through its file, and write into it
     Join(JoinArgs),
+    /// Practise on a small outage on this machine; no cloud, no credentials
+    #[command(after_help = drill::EXIT_CODES)]
+    Drill(drill::DrillArgs),
     /// Append a note to an incident file
     Note(Note),
     /// Write an incident file out as a postmortem
@@ -418,6 +423,7 @@ pub enum Invocation {
     Snapshot(Box<Snapshot>),
     Logs(Box<Logs>),
     Replay(Box<Replay>),
+    Drill(Box<Drill>),
     Note(Note),
     Export(Export),
     Completions(clap_complete::Shell),
@@ -474,6 +480,7 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Invocation, Sto
             config: r.config,
             screen: r.screen,
         })),
+        Command::Drill(a) => Invocation::Drill(Box::new(a.checked()?)),
         Command::Note(n) => Invocation::Note(n),
         Command::Export(mut e) => {
             let mut seen = Vec::new();

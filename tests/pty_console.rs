@@ -43,8 +43,13 @@ fn child() {
     let at = Timestamp::now();
     let path = dir.join("a.incident.jsonl");
     let author: SafeText = "yui@bastion".into();
-    let wanted =
-        Wanted { path: path.clone(), mode: Mode::Either, author: author.clone(), target: "shop".into() };
+    let wanted = Wanted {
+        path: path.clone(),
+        mode: Mode::Either,
+        author: author.clone(),
+        target: "shop".into(),
+        drill: None,
+    };
     let journal = recorder::open(wanted).unwrap();
     let config = ConsoleConfig {
         target: "shop".into(),
@@ -69,6 +74,7 @@ fn child() {
         log: Some(dir.join("badgate.log")),
         stats: Some(dir.join("stats.json")),
         started: std::time::Instant::now(),
+        clock: None,
     };
     let journal = Journal { recorder: Box::new(Fragile(journal.recorder)), ..journal };
     let ended = run::block_on(async {

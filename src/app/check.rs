@@ -146,7 +146,13 @@ async fn observe(mut link: Link, target: String, within: Duration) -> Result<Vec
             Event::NoTarget { line } => return Err(nothing(&line)),
             Event::Candidates { asked, list, more: false } => return Err(several(&asked, &list)),
             Event::Done { id: 1 } => break,
-            Event::Candidates { .. } | Event::Done { .. } | Event::Called(_) => {}
+            Event::Candidates { .. }
+            | Event::Done { .. }
+            | Event::Called(_)
+            | Event::Brief { .. }
+            | Event::Offers(_)
+            | Event::Acted { .. }
+            | Event::Over { .. } => {}
         }
     }
     if all.is_empty() {

@@ -3,6 +3,7 @@
 
 mod check;
 mod doctor;
+pub mod drill;
 mod export;
 pub mod film;
 mod logs;
@@ -74,6 +75,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>, started: Instant) -> u8 {
         Invocation::Replay(args) => replay::run(&args, started),
         Invocation::Note(args) => note::run(&args),
         Invocation::Export(args) => export::run(&args),
+        Invocation::Drill(args) => drill::run(&args, started),
         Invocation::Completions(shell) => Ok(print(&cli::completions(shell), 0)),
         Invocation::Config { schema } => Ok(print(config_text(schema).as_bytes(), 0)),
         Invocation::Doctor(args) => doctor::run(args),

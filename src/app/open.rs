@@ -21,7 +21,7 @@ use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 
 /// Names that others may take while this process looks for a free one.
-const TRIES: u32 = 100;
+pub(super) const TRIES: u32 = 100;
 /// A wait for the disk that is longer is explained.
 const SLOW: Duration = Duration::from_millis(400);
 
@@ -77,6 +77,7 @@ fn start(args: &Open, part: Part, started: Instant) -> Result<u8, Failure> {
         log: path.parent().map(|dir| dir.join("badgate.log")),
         stats: std::env::var_os("BADGATE_STATS").map(PathBuf::from),
         started,
+        clock: None,
     };
     let log_files = args.observe.log_files.clone();
     let ended = block_on(async move {
@@ -101,7 +102,13 @@ fn begin(
     loop {
         let (path, mode) = incident_file(args, part, config, target)?;
         let command = if matches!(part, Part::Follows) { "join" } else { "open" };
-        let wanted = Wanted { path: path.clone(), mode, author: by.clone(), target: SafeText::from(target) };
+        let wanted = Wanted {
+            path: path.clone(),
+            mode,
+            author: by.clone(),
+            target: SafeText::from(target),
+            drill: None,
+        };
         let slow = tell_if_slow(&path);
         let opened = recorder::open_for(wanted, command);
         drop(slow);
@@ -188,7 +195,7 @@ pub(super) fn theme(palette: Palette, depth: Depth, tint: Tint) -> Theme {
 
 /// Says on the normal screen where everything is. Nobody reads it after a
 /// hang-up, and writing to a dead terminal could block.
-fn farewell(ended: &Ended, path: &Path) -> u8 {
+pub(super) fn farewell(ended: &Ended, path: &Path) -> u8 {
     let code = match ended.how {
         How::Quit => 0,
         How::HangUp => 129,

@@ -65,6 +65,7 @@ pub fn run(args: &Replay, started: Instant) -> Result<u8, Failure> {
         log: None,
         stats: std::env::var_os("BADGATE_STATS").map(Into::into),
         started,
+        clock: None,
     };
     let projector = film::projector(args.file.clone(), procedure);
     let ended = block_on(async move { console(console_config, nobody(), None, Some(projector)).await })

@@ -271,6 +271,9 @@ fn keys(state: &State, buf: &mut Buffer, area: Rect) {
     if !state.steps.is_empty() && past.is_none() {
         items.push((format!("{}-{}", first(Action::Step(0)), first(Action::Step(7))), "run step"));
     }
+    if !state.offers.is_empty() {
+        items.push((first(Action::Act), "act"));
+    }
     let here = TABLE.iter().filter(|b| b.scope == Scope::In(state.focus));
     let all = TABLE.iter().filter(|b| b.scope == Scope::Everywhere && b.action != Action::Help);
     let present = |b: &&Binding| {

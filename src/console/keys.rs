@@ -184,6 +184,8 @@ pub enum Action {
     Copy,
     // Asking.
     Next,
+    /// The list of what can be done through the source.
+    Act,
     Refresh,
     ReloadCredentials,
     // Logs.
@@ -333,6 +335,7 @@ pub const TABLE: &[Binding] = &[
         "hold the picture still; what comes in meanwhile is kept and counted",
     ),
     bind(Action::Next, "next", &["x"], "", "do what the diagnosis names as next"),
+    bind(Action::Act, "act", &["X"], "", "what can be done here: mitigations, where the source offers any"),
     bind(Action::Refresh, "refresh", &["r"], "", "ask everything anew"),
     bind(
         Action::ReloadCredentials,

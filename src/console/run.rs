@@ -17,6 +17,7 @@ use super::theme::Theme;
 use super::update;
 use crate::diagnosis::catalogue::Catalogue;
 use crate::procedure::Procedure;
+use crate::sources::drill::clock::Clock;
 use crate::sources::{self, Command, Event};
 use crate::text::SafeText;
 use futures::FutureExt;
@@ -135,6 +136,15 @@ pub struct ConsoleConfig {
     pub stats: Option<PathBuf>,
     /// When the process began, for the time to the first frame.
     pub started: std::time::Instant,
+    /// The clock of a drill; `None`: the wall clock.
+    pub clock: Option<Clock>,
+}
+
+impl ConsoleConfig {
+    /// The time the console lives in.
+    fn now(&self) -> Timestamp {
+        self.clock.as_ref().map_or_else(Timestamp::now, Clock::now)
+    }
 }
 
 /// How it ended.
@@ -222,7 +232,7 @@ pub async fn run(
 }
 
 fn first_state(config: &ConsoleConfig, recorded: bool, size: Option<(u16, u16)>) -> State {
-    let mut state = State::new(Timestamp::now(), config.incident.clone(), config.caps, config.keymap.clone());
+    let mut state = State::new(config.now(), config.incident.clone(), config.caps, config.keymap.clone());
     state.theme = config.theme;
     state.label = config.label.clone();
     state.following.clone_from(&config.following);
@@ -371,10 +381,15 @@ impl<'a> Console<'a> {
 
     /// Hands messages to `update` at the present time and does what it asks for.
     fn take(&mut self, state: &mut State, messages: Vec<Msg>) {
-        self.update(state, Msg::Now(Timestamp::now()));
+        self.now(state);
         for msg in messages {
             self.update(state, msg);
         }
+    }
+
+    fn now(&mut self, state: &mut State) {
+        state.pace = self.config.clock.as_ref().map_or(1.0, Clock::pace);
+        self.update(state, Msg::Now(self.config.now()));
     }
 
     fn update(&mut self, state: &mut State, msg: Msg) {
@@ -384,7 +399,7 @@ impl<'a> Console<'a> {
     }
 
     fn keys(&mut self, state: &mut State, list: Vec<Typed>) {
-        self.update(state, Msg::Now(Timestamp::now()));
+        self.now(state);
         for typed in list {
             match typed {
                 Typed::Key(key) => self.update(state, Msg::Key(key)),
@@ -594,7 +609,7 @@ impl<'a> Console<'a> {
         };
         journal.recorder.record(Draft {
             id: 0,
-            at: Timestamp::now(),
+            at: self.config.now(),
             by: None,
             kind: "closed",
             data: serde_json::json!({ "reason": why }),

@@ -16,7 +16,7 @@ use crate::diagnosis::timeouts::Measured;
 use crate::procedure::{Procedure, StepResult};
 use crate::situation::Topic;
 use crate::situation::{Change, Situation, TargetTrack};
-use crate::sources::{Call, Want};
+use crate::sources::{Call, Offer, Want};
 use crate::text::SafeText;
 use jiff::{SignedDuration, Timestamp};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -215,7 +215,7 @@ pub struct Notice {
 pub const CALLS_KEPT: usize = 1000;
 
 /// Causes are judged anew at most this often.
-const JUDGE_EVERY: SignedDuration = SignedDuration::from_millis(250);
+const JUDGE_EVERY_MS: i64 = 250;
 
 /// Changes kept for the procedure.
 pub const CHANGES_KEPT: usize = 10_000;
@@ -278,6 +278,10 @@ pub struct State {
     pub source_ended: bool,
     /// What TARGET could stand for, while a person has to pick.
     pub candidates: Option<Candidates>,
+    /// What can be done through the source.
+    pub offers: Vec<Offer>,
+    /// Seconds of `now` in a second of the person here; more than 1 in a drill.
+    pub pace: f64,
     /// A note begun and left with Esc.
     pub draft: String,
     /// A word of the profile for the header, such as `PROD`.
@@ -362,6 +366,8 @@ impl State {
             no_target: SafeText::default(),
             source_ended: false,
             candidates: None,
+            offers: Vec::new(),
+            pace: 1.0,
             draft: String::new(),
             label: SafeText::default(),
             filters: Vec::new(),
@@ -391,10 +397,16 @@ impl State {
         self.next_id
     }
 
+    /// So many milliseconds of the person here, on the clock of `now`.
+    fn lasting(&self, ms: i64) -> SignedDuration {
+        #[allow(clippy::cast_possible_truncation, reason = "a pace is below a thousand")]
+        SignedDuration::from_millis(ms.saturating_mul((self.pace * 16.0) as i64) / 16)
+    }
+
     /// The line under the panes says this for a while.
     pub(super) fn say(&mut self, mark: Mark, text: impl Into<SafeText>) {
         let seconds = if matches!(mark, Mark::Bad | Mark::Warn) { 10 } else { 4 };
-        let until = self.now.checked_add(jiff::SignedDuration::from_secs(seconds)).unwrap_or(self.now);
+        let until = self.now.checked_add(self.lasting(seconds * 1000)).unwrap_or(self.now);
         self.notice = Some(Notice { mark, text: text.into(), until });
         self.dirty = true;
     }
@@ -477,13 +489,13 @@ impl State {
         self.judge();
     }
 
-    /// Judges the causes, at most every [`JUDGE_EVERY`]: an error storm or a
+    /// Judges the causes, at most every [`JUDGE_EVERY_MS`]: an error storm or a
     /// wave of answers makes one verdict, not a hundred. What is put off is
     /// done with the next frame after that; the clock alone makes one a second.
     fn judge(&mut self) {
-        let early = self
-            .judged_at
-            .is_some_and(|t| (SignedDuration::ZERO..JUDGE_EVERY).contains(&self.now.duration_since(t)));
+        let early = self.judged_at.is_some_and(|t| {
+            (SignedDuration::ZERO..self.lasting(JUDGE_EVERY_MS)).contains(&self.now.duration_since(t))
+        });
         if early || !self.derived.judge(&mut self.stale, &self.situation) {
             return;
         }

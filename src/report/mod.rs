@@ -1,6 +1,7 @@
 //! What badgate hands over: the answer of `badgate check`, and the postmortem.
 
 pub mod check;
+pub mod debrief;
 pub mod export;
 pub mod logs;
 pub mod path;

@@ -12,6 +12,7 @@ use tokio::sync::mpsc;
 pub mod access_log;
 #[cfg(feature = "aws")]
 pub mod aws;
+pub mod drill;
 pub mod file_tail;
 mod line_cap;
 pub mod outbox;
@@ -35,6 +36,8 @@ pub enum Command {
     Tail { groups: Vec<SafeText>, since: Option<Timestamp> },
     /// Read credentials anew from their source and try again what failed for want of them.
     ReloadCredentials,
+    /// Do one of the things the source has offered ([`Event::Offers`]).
+    Act { id: SafeText },
 }
 
 /// What a source says.
@@ -57,6 +60,22 @@ pub enum Event {
     Done { id: u64 },
     /// One finished call to the outside, for the call log.
     Called(Call),
+    /// What a person should know before anything else.
+    Brief { title: SafeText, lines: Vec<SafeText> },
+    /// What a person can do through this source.
+    Offers(Vec<Offer>),
+    /// One of them was done, or was not; what is seen of it.
+    Acted { id: SafeText, ok: bool, line: SafeText },
+    /// It is over, as planned: the console may be left.
+    Over { line: SafeText },
+}
+
+/// Something a person can do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Offer {
+    pub id: SafeText,
+    /// One line.
+    pub title: SafeText,
 }
 
 /// Something TARGET could stand for.

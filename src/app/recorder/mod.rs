@@ -41,6 +41,8 @@ pub struct Wanted {
     pub author: SafeText,
     /// TARGET as typed.
     pub target: SafeText,
+    /// A drill: when its clock begins, and what is kept of it.
+    pub drill: Option<(Timestamp, serde_json::Value)>,
 }
 
 /// Opens the file and everything around it: the writer, the reading back, the
@@ -64,13 +66,14 @@ pub fn open_for(wanted: Wanted, command: &'static str) -> Result<Journal, OpenEr
         ..Options::default()
     };
     let writer = Writer::open(&wanted.path, wanted.mode, options, PATIENCE)?;
-    let opened = json!({"target": wanted.target, "version": env!("CARGO_PKG_VERSION"), "resumed": resumed,
+    let mut opened = json!({"target": wanted.target, "version": env!("CARGO_PKG_VERSION"), "resumed": resumed,
         "command": command, "session": session});
-    writer.append(
-        Record::new(Timestamp::now(), wanted.author.clone(), Kind::Opened, opened),
-        Durability::Now,
-        |_| {},
-    );
+    let mut at = Timestamp::now();
+    if let Some((begins, about)) = wanted.drill {
+        at = begins;
+        opened["drill"] = about;
+    }
+    writer.append(Record::new(at, wanted.author.clone(), Kind::Opened, opened), Durability::Now, |_| {});
 
     let (recalled, recalled_rx) = mpsc::channel(SLICES);
     let back =
@@ -321,6 +324,7 @@ mod tests {
             mode: Mode::New,
             author: "yui@bastion".into(),
             target: "shop-alb".into(),
+            drill: None,
         };
         let mut journal = open(wanted).unwrap();
         assert_eq!(journal.recalled.blocking_recv().map(|v| v.len()), Some(0), "a new file recalls nothing");
@@ -357,6 +361,7 @@ mod tests {
             mode,
             author: "yui@bastion".into(),
             target: "shop-alb".into(),
+            drill: None,
         };
         let mut first = open(wanted(Mode::New)).unwrap();
         first.recorder.observed(vec![lines(2)]);
@@ -390,8 +395,13 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("notes.txt");
         std::fs::write(&path, "dear diary\n").unwrap();
-        let wanted =
-            Wanted { path: path.clone(), mode: Mode::Either, author: "y@b".into(), target: "shop".into() };
+        let wanted = Wanted {
+            path: path.clone(),
+            mode: Mode::Either,
+            author: "y@b".into(),
+            target: "shop".into(),
+            drill: None,
+        };
         let e = open(wanted).err().map(|e| e.to_string()).unwrap();
         assert!(!e.contains('\n') && e.contains("notes.txt"), "{e}");
         assert_eq!(std::fs::read_to_string(&path).unwrap(), "dear diary\n");

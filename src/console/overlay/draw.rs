@@ -57,6 +57,11 @@ pub fn draw(state: &State, frame: &mut Frame<'_>) -> Option<(u16, u16)> {
             let none = "no log group is known yet; --log-group names one";
             picker(state, buf, screen, list, "Log groups", "space chooses   enter follows", &rows, none)
         }
+        Overlay::Acts(list) => {
+            let offer = |i: &usize| Some(Line::from(state.offers.get(*i)?.title.to_string()));
+            let rows: Vec<Line<'_>> = list.hits.iter().filter_map(offer).collect();
+            picker(state, buf, screen, list, "What can be done", "enter does it   esc back", &rows, "nothing")
+        }
         Overlay::Since { selected } => {
             let area = popup_area(screen, 40, SINCE.len() as u16 + 2);
             let inner = popup(state, buf, area, "Read the log", "enter reads");

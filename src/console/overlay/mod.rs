@@ -31,6 +31,8 @@ pub enum Overlay {
     Targets(FuzzyList),
     /// Which log groups to follow; the groups are in the situation.
     Groups { list: FuzzyList, chosen: BTreeSet<SafeText> },
+    /// What can be done through the source; the offers are in `State::offers`.
+    Acts(FuzzyList),
     /// From when on the log is read; an index into [`SINCE`].
     Since { selected: usize },
     /// A note being written.

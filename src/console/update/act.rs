@@ -1,7 +1,7 @@
 //! What keys and the palette do.
 
 use super::over::{first_key, group_names};
-use super::steps;
+use super::{acts, steps};
 use crate::console::keys::Action;
 use crate::console::msg::{Draft, Durability, Effect};
 use crate::console::overlay::{FilterBox, FuzzyList, Overlay, command_labels};
@@ -14,6 +14,9 @@ use crate::sources::{Command, Want};
 use crate::text::SafeText;
 use jiff::Timestamp;
 use serde_json::{Value, json};
+
+/// The step that is the emergency list.
+const EMERGENCY: u8 = 8;
 
 /// Does it.
 pub fn act(state: &mut State, action: Action, effects: &mut Vec<Effect>) {
@@ -36,7 +39,13 @@ pub fn act(state: &mut State, action: Action, effects: &mut Vec<Effect>) {
         | Action::Faster
         | Action::Slower
         | Action::Differences => super::past::act(state, action, effects),
-        Action::Step(key) => steps::start(state, key, effects),
+        Action::Step(key) => {
+            steps::start(state, key, effects);
+            if key == EMERGENCY && !state.offers.is_empty() {
+                acts::open(state);
+            }
+        }
+        Action::Act => acts::open(state),
         Action::FocusNext => state.focus = next_pane(state.focus, 1),
         Action::FocusPrevious => state.focus = next_pane(state.focus, PaneId::ALL.len() - 1),
         Action::FocusLeft => towards(state, -1, 0),

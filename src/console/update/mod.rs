@@ -2,6 +2,7 @@
 //! be done outside comes back as effects.
 
 mod act;
+mod acts;
 mod join;
 mod observe;
 mod over;

@@ -1,6 +1,6 @@
 //! What sources say, and what they are told to look at.
 
-use super::{SLICE, over, steps, tell};
+use super::{SLICE, acts, over, steps, tell};
 use crate::console::msg::Effect;
 use crate::console::overlay::{Candidates, FuzzyList, Overlay};
 use crate::console::state::{CALLS_KEPT, CHANGES_KEPT, Mark, PaneId, State};
@@ -34,6 +34,17 @@ pub fn event(state: &mut State, event: Event, effects: &mut Vec<Effect>) {
             }
             state.calls.push_back(call);
             state.dirty |= matches!(state.overlay, Some(Overlay::Calls { .. }));
+        }
+        Event::Brief { title, lines } => acts::brief(state, title, &lines),
+        Event::Offers(list) => {
+            state.offers = list;
+            state.dirty = true;
+        }
+        Event::Acted { id, ok, line } => acts::acted(state, &id, ok, line, effects),
+        Event::Over { line } => {
+            state.say(Mark::Info, line);
+            state.leaving = true;
+            effects.push(Effect::Quit);
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Keys while something lies on top of the panes.
 
-use super::act;
+use super::{act, acts};
 use crate::console::filter::Filter;
 use crate::console::keys::{Action, Code, Key, Keymap};
 use crate::console::msg::Effect;
@@ -105,6 +105,15 @@ pub fn key(state: &mut State, key: Key, effects: &mut Vec<Effect>) {
                     list.key(key, &labels);
                     Some(Overlay::Groups { list, chosen })
                 }
+            }
+        }
+        Overlay::Acts(mut list) => {
+            if key.code == Code::Enter {
+                acts::choose(state, &list, effects);
+                None
+            } else {
+                list.key(key, &acts::labels(state));
+                Some(Overlay::Acts(list))
             }
         }
         Overlay::Since { selected } => since(state, key, selected, effects),

@@ -49,8 +49,14 @@ pub(super) fn process_down(c: &Case<'_>, b: &mut Ballot) {
     }
     // A proxy that misses its upstream is told under local-proxy-upstream-failure.
     let crash = ["php-child-crashed"];
+    let refused = c.many(E502) && c.many("TargetConnectionErrorCount");
     for s in c.signs_of("app-process-down-or-crashing") {
-        let own = crash.contains(&s.pattern.id.as_str());
+        // A process that ends where connections are refused: the one is why the other.
+        let ends = refused
+            && s.pattern.causes.len() == 1
+            && s.before <= s.count * 2
+            && !matches!(s.pattern.server.as_str(), "nginx" | "httpd");
+        let own = ends || crash.contains(&s.pattern.id.as_str());
         b.pro(if own { Strong } else { Weak }, Seen::sign(s));
     }
     let crashed = stopped(c).into_iter().filter(|t| {

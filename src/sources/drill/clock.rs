@@ -1,0 +1,111 @@
+//! The drill's clock. All timers of a drill run on it: request times, idle
+//! timeouts, health checks, metrics. It runs faster than the wall clock by one
+//! factor, so that an hour of an outage fits into ten minutes without any
+//! timeout being out of proportion to any other.
+
+use jiff::{SignedDuration, Timestamp};
+use std::future::Future;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+/// Where the clock stood when its pace was last set.
+#[derive(Clone, Copy, Debug)]
+struct Face {
+    real: Instant,
+    drill: Timestamp,
+    pace: f64,
+}
+
+/// A clone is a handle on the same clock.
+#[derive(Clone, Debug)]
+pub struct Clock(Arc<Mutex<Face>>);
+
+/// The time allowed is over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Late;
+
+impl Clock {
+    /// A clock that shows `start` now and runs `pace` times as fast as the wall clock.
+    pub fn new(start: Timestamp, pace: f64) -> Clock {
+        Clock(Arc::new(Mutex::new(Face { real: Instant::now(), drill: start, pace: pace.max(0.01) })))
+    }
+
+    fn face(&self) -> MutexGuard<'_, Face> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The time of the drill.
+    pub fn now(&self) -> Timestamp {
+        let f = *self.face();
+        f.drill + seconds(f.real.elapsed().as_secs_f64() * f.pace)
+    }
+
+    /// Drill seconds in one real second.
+    pub fn pace(&self) -> f64 {
+        self.face().pace
+    }
+
+    /// From now on it runs this many times as fast as the wall clock.
+    pub fn set_pace(&self, pace: f64) {
+        let now = self.now();
+        let mut f = self.face();
+        *f = Face { real: Instant::now(), drill: now, pace: pace.max(0.01) };
+    }
+
+    /// Waits so many seconds of the drill, whatever becomes of the pace meanwhile.
+    pub async fn sleep(&self, s: f64) {
+        self.sleep_until(self.now() + seconds(s)).await;
+    }
+
+    /// Waits for a moment of the drill.
+    pub async fn sleep_until(&self, at: Timestamp) {
+        loop {
+            let left = at.duration_since(self.now()).as_secs_f64();
+            if left <= 0.0 {
+                return;
+            }
+            // A pace that changes is noticed within a second.
+            let real = (left / self.pace()).min(1.0);
+            tokio::time::sleep(Duration::from_secs_f64(real)).await;
+        }
+    }
+
+    /// What comes of `future` within so many seconds of the drill.
+    pub async fn within<T>(&self, s: f64, future: impl Future<Output = T>) -> Result<T, Late> {
+        tokio::select! {
+            biased;
+            out = future => Ok(out),
+            () = self.sleep(s) => Err(Late),
+        }
+    }
+
+    /// Seconds of the drill since a moment.
+    pub fn since(&self, at: Timestamp) -> f64 {
+        self.now().duration_since(at).as_secs_f64()
+    }
+}
+
+/// So many seconds, to the microsecond.
+pub fn seconds(s: f64) -> SignedDuration {
+    // A float saturates in the cast; a drill lasts hours at most.
+    #[allow(clippy::cast_possible_truncation, reason = "saturates")]
+    SignedDuration::from_micros((s * 1e6) as i64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn runs_at_its_pace_and_changes_it() {
+        let start: Timestamp = "2026-11-22T01:00:00Z".parse().unwrap();
+        let clock = Clock::new(start, 1000.0);
+        clock.sleep(20.0).await;
+        assert!(clock.since(start) >= 20.0);
+        clock.set_pace(1.0);
+        let then = clock.now();
+        assert!(clock.since(then) < 5.0, "what was a second is a millisecond now");
+        assert_eq!(clock.within(0.001, std::future::pending::<()>()).await, Err(Late));
+        assert_eq!(clock.within(5.0, std::future::ready(7)).await, Ok(7));
+    }
+}
