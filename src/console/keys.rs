@@ -613,12 +613,12 @@ mod tests {
 
     #[test]
     fn remapping() {
-        let map = remap(&[("zoom", &["X", "ctrl-n"])]).unwrap();
-        assert_eq!(map.action(PaneId::Health, Key::char('X')), Some(Action::Zoom));
+        let map = remap(&[("zoom", &["U", "ctrl-n"])]).unwrap();
+        assert_eq!(map.action(PaneId::Health, Key::char('U')), Some(Action::Zoom));
         assert_eq!(map.action(PaneId::Health, Key::ctrl('n')), Some(Action::Zoom));
         assert_eq!(map.action(PaneId::Health, Key::char('z')), None);
         for (pairs, want) in [
-            (vec![("zomo", &["X"][..])], "did you mean `zoom`"),
+            (vec![("zomo", &["U"][..])], "did you mean `zoom`"),
             (vec![("zoom", &["q"])], "bound to both"),
             (vec![("zoom", &["ctrl-b"])], "does not arrive"),
             (vec![("zoom", &["entre"])], "did you mean `enter`"),

@@ -122,7 +122,9 @@ pub(super) fn host_firewall(c: &Case<'_>, b: &mut Ballot) {
     let refused = c.mostly("HTTPCode_ELB_502_Count") && c.many("TargetConnectionErrorCount");
     let silent = c.mostly("HTTPCode_ELB_504_Count") && c.many("TargetConnectionErrorCount");
     for s in c.signs_of("host-firewall-blocks") {
-        b.pro(Weak, Seen::sign(s));
+        // The kernel of a target says that it dropped what the network let through.
+        let own = open && silent && s.pattern.server.as_str() == "kernel" && s.before <= s.count * 2;
+        b.pro(if own { Strong } else { Weak }, Seen::sign(s));
     }
     if open && silent {
         let seen = Seen::new(

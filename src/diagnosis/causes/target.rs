@@ -224,6 +224,7 @@ fn named_inside(c: &Case<'_>) -> bool {
         "local-proxy-upstream-failure",
         "disk-full",
         "worker-or-connection-pool-exhausted",
+        "dependency-external-api-slow",
     ]
     .iter()
     .any(|id| c.signs_of(id).next().is_some())

@@ -73,7 +73,7 @@ impl Alb {
 /// Sweeps the pools: a close of the other side is known one way later.
 pub async fn sweep(world: Arc<World>) {
     loop {
-        world.clock.sleep(world.drill.world.far.max(0.02)).await;
+        world.clock.sleep(world.drill.world.far.max(0.2)).await;
         let idle = world.estate().idle();
         world.alb.sweep(world.clock.now(), idle);
     }

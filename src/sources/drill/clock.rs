@@ -2,13 +2,23 @@
 //! timeouts, health checks, metrics. It runs faster than the wall clock by one
 //! factor, so that an hour of an outage fits into ten minutes without any
 //! timeout being out of proportion to any other.
+//!
+//! It stands still while the process does not run: on a machine that is busy
+//! with something else, a server of the drill must not look slow to a load
+//! balancer of the drill that was held up as well.
 
 use jiff::{SignedDuration, Timestamp};
 use std::future::Future;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-/// Where the clock stood when its pace was last set.
+/// Time between two looks at the clock that counts at most. Somebody looks at
+/// it more often than that ([`Clock::beat`]) unless the process is held up.
+const GAP: Duration = Duration::from_millis(30);
+/// Between two beats.
+const BEAT: Duration = Duration::from_millis(12);
+
+/// Where the clock stood when it was last looked at.
 #[derive(Clone, Copy, Debug)]
 struct Face {
     real: Instant,
@@ -36,8 +46,21 @@ impl Clock {
 
     /// The time of the drill.
     pub fn now(&self) -> Timestamp {
-        let f = *self.face();
-        f.drill + seconds(f.real.elapsed().as_secs_f64() * f.pace)
+        let mut f = self.face();
+        let real = Instant::now();
+        let passed = real.duration_since(f.real).min(GAP);
+        let pace = f.pace;
+        f.drill += seconds(passed.as_secs_f64() * pace);
+        f.real = real;
+        f.drill
+    }
+
+    /// Keeps it going while nobody asks for the time.
+    pub async fn beat(&self) {
+        loop {
+            tokio::time::sleep(BEAT).await;
+            self.now();
+        }
     }
 
     /// Drill seconds in one real second.
@@ -47,9 +70,8 @@ impl Clock {
 
     /// From now on it runs this many times as fast as the wall clock.
     pub fn set_pace(&self, pace: f64) {
-        let now = self.now();
-        let mut f = self.face();
-        *f = Face { real: Instant::now(), drill: now, pace: pace.max(0.01) };
+        self.now();
+        self.face().pace = pace.max(0.01);
     }
 
     /// Waits so many seconds of the drill, whatever becomes of the pace meanwhile.
@@ -100,11 +122,15 @@ mod tests {
     async fn runs_at_its_pace_and_changes_it() {
         let start: Timestamp = "2026-11-22T01:00:00Z".parse().unwrap();
         let clock = Clock::new(start, 1000.0);
+        let beat = clock.clone();
+        tokio::spawn(async move { beat.beat().await });
         clock.sleep(20.0).await;
         assert!(clock.since(start) >= 20.0);
         clock.set_pace(1.0);
         let then = clock.now();
         assert!(clock.since(then) < 5.0, "what was a second is a millisecond now");
+        std::thread::sleep(Duration::from_millis(200));
+        assert!(clock.since(then) < 0.15, "it stands still while the process is held up");
         assert_eq!(clock.within(0.001, std::future::pending::<()>()).await, Err(Late));
         assert_eq!(clock.within(5.0, std::future::ready(7)).await, Ok(7));
     }

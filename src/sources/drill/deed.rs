@@ -222,6 +222,10 @@ pub enum Deed {
         hosts: Vec<String>,
         revision: u32,
     },
+    /// The machine is gone, interface and all; its address stays in the group.
+    Vanish {
+        hosts: Vec<String>,
+    },
     /// Tasks end and new ones cannot start.
     TaskChurn {
         hosts: Vec<String>,
@@ -407,6 +411,7 @@ impl Deed {
             | Deed::Terminate { hosts, .. }
             | Deed::Launch { hosts, .. }
             | Deed::Revision { hosts, .. }
+            | Deed::Vanish { hosts }
             | Deed::TaskChurn { hosts, .. }
             | Deed::Log { hosts, .. } => hosts,
             _ => &[],

@@ -94,6 +94,7 @@ pub fn apply(world: &Arc<World>, deed: &Deed) {
         | Deed::Launch { .. }
         | Deed::Deployment { .. }
         | Deed::Revision { .. }
+        | Deed::Vanish { .. }
         | Deed::TaskChurn { .. } => fleet(world, deed, &hosts),
         Deed::Firewall { does, .. } => each(&|c| c.firewall = *does),
         Deed::Stop { log, .. } => {
@@ -374,6 +375,7 @@ fn balancer(world: &Arc<World>, deed: &Deed, hosts: &[usize]) {
         Deed::CertificateEnds { minutes } => e.certificate.not_after = Some(now + seconds(minutes * 60.0)),
         Deed::IdentityProvider { up } => e.login_up = *up,
         Deed::Port { port } => {
+            (0..world.hosts.len()).for_each(|n| world.alb.drop_all(n));
             for g in &mut e.groups {
                 g.tg.port = Some(*port);
                 for m in &mut g.members {
@@ -463,6 +465,17 @@ fn fleet(world: &Arc<World>, deed: &Deed, hosts: &[usize]) {
                     t.address = SafeText::default();
                 }
                 e.tasks.push(task(&host.place, *revision, now));
+            }
+        }
+        Deed::Vanish { .. } => {
+            let mut e = world.estate();
+            for n in hosts {
+                let host = &world.hosts[*n];
+                host.kill();
+                world.alb.drop_all(*n);
+                let a = std::net::IpAddr::V4(host.place.address);
+                e.interfaces.retain(|i| !i.addresses.contains(&a));
+                e.instances.retain(|i| !i.addresses.contains(&a));
             }
         }
         Deed::TaskChurn { reason, .. } => churn(world, hosts, reason),

@@ -230,7 +230,8 @@ async fn answer(
     // A worker takes it; until one is free it waits.
     let Ok(_permit) = Arc::clone(&conduct.workers).acquire_owned().await else { return After::Close };
     let _busy = Busy::begin(host);
-    let work = if check { 0.004 } else { cost(head.path(), chance) } * conduct.slower;
+    let own = if check { 0.004 } else { cost(head.path(), chance) };
+    let work = own * conduct.slower;
     let does = quirk.as_ref().map(|q| q.does);
     match does {
         Some(Does::Hang) => {
@@ -267,7 +268,7 @@ async fn answer(
         clippy::cast_sign_loss,
         reason = "milliseconds of one request"
     )]
-    host.worked.fetch_add((work * 1000.0) as u64, Ordering::Relaxed);
+    host.worked.fetch_add((own * 1000.0) as u64, Ordering::Relaxed);
     let after = match does {
         Some(Does::Reset) => After::Reset,
         Some(Does::BadStatusLine) => {

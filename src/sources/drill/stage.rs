@@ -166,6 +166,8 @@ impl World {
             self.spawn(alb::listen(me(), n, l));
         }
         self.spawn(alb::sweep(me()));
+        let clock = self.clock.clone();
+        self.spawn(async move { clock.beat().await });
         if self.drill.world.platform == Platform::Lambda {
             self.spawn(lambda::run(me(), doors.function));
         } else {

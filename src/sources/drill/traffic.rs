@@ -3,7 +3,7 @@
 
 use super::chance::Chance;
 use super::deed::BadRequest;
-use super::estate::HOST;
+use super::estate::{HOST, LB};
 use super::http::{Kind, Wire};
 use super::stage::World;
 use std::sync::Arc;
@@ -102,6 +102,12 @@ pub async fn person(world: Arc<World>, n: usize) {
         if method == "POST" && path == "/cart" {
             who.cart += 1;
         }
+        if certificate_ended(&world) {
+            // The handshake ends with an alert by the client.
+            world.count(LB, "ClientTLSNegotiationErrorCount", "");
+            wire = None;
+            continue;
+        }
         let mut tries = 0;
         loop {
             let node = ports[chance.below(ports.len())];
@@ -113,6 +119,12 @@ pub async fn person(world: Arc<World>, n: usize) {
             world.clock.sleep(chance.between(0.2, 1.0)).await;
         }
     }
+}
+
+/// No client takes a certificate that has ended.
+fn certificate_ended(world: &World) -> bool {
+    let now = world.clock.now();
+    world.estate().certificate.not_after.is_some_and(|t| t <= now)
 }
 
 /// Seconds one person waits between two requests, so that all together make
