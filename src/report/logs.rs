@@ -1,7 +1,7 @@
 //! The answer of `badgate logs`, as JSON and as a picture for 80 columns and more.
 
 use crate::sources::access_log::answer::{Answer, Names, Pair, Times};
-use crate::sources::access_log::sketch::ERROR;
+use crate::sources::access_log::sketch::{COARSE_ERROR, ERROR};
 use crate::text::{SafeText, truncate_with, width};
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -341,7 +341,7 @@ impl Page<'_> {
         if a.targets.is_empty() || (a.targets.len() == 1 && a.targets[0].name.as_str() == "-") {
             return;
         }
-        self.title("Targets, worst first");
+        self.title(&format!("Targets, worst first (seconds within {:.1} %)", COARSE_ERROR * 100.0));
         let name_cols = self.look.width.saturating_sub(56).clamp(12, 44);
         self.line(&format!(
             "  {:<name_cols$} {:>11} {:>9} {:>7} {:>8} {:>8}",

@@ -244,7 +244,7 @@ fn names(what: &'static str, bad: &Top, all: Option<&Top>, top: usize) -> Names 
 }
 
 fn minutes(t: &super::tally::Tally) -> Vec<MinuteLine> {
-    let mut all: Vec<_> = t.minutes.iter().collect();
+    let mut all: Vec<&(i64, super::tally::Minute)> = t.minutes.iter().collect();
     all.sort_by_key(|m| m.0);
     all.into_iter()
         .filter_map(|(minute, m)| {

@@ -218,6 +218,32 @@ pub fn run(inputs: &[Input], plan: &Plan, progress: &Progress, mut tick: impl Fn
     }
 }
 
+/// Reads what a file or a stream would hold, on the calling thread.
+pub fn stream(bytes: &[u8]) -> Outcome {
+    let input = Input { name: "-".into(), path: None, size: bytes.len() as u64, node: Vec::new() };
+    let (plan, progress) = (Plan { threads: 1, ..Plan::default() }, Progress::default());
+    let shared = Shared {
+        inputs: std::slice::from_ref(&input),
+        plan: &plan,
+        progress: &progress,
+        notes: Mutex::default(),
+        rows: vec![Default::default()],
+    };
+    let mut worker = Worker::new(&shared);
+    worker.stream(0, Box::new(bytes), false);
+    let tally = worker.tally;
+    let notes = shared.notes.into_inner().unwrap_or_else(PoisonError::into_inner);
+    Outcome {
+        tally,
+        files: 1,
+        bytes: bytes.len() as u64,
+        problems: notes.problems,
+        more_problems: notes.more_problems,
+        unreadable: notes.unreadable.into_iter().map(|u| u.1).collect(),
+        stopped: false,
+    }
+}
+
 /// Opens an input: a stream, or slices of which all but the first wait for whoever comes.
 fn cut(shared: &Shared<'_>, input: usize, waiting: &Mutex<Vec<Unit>>) -> Option<Unit> {
     let Some(path) = &shared.inputs[input].path else { return Some(Unit::Stream(input, None)) };
@@ -285,15 +311,19 @@ impl<'a> Worker<'a> {
                     Some(file) => Box::new(Whole(file)),
                     None => Box::new(io::stdin()),
                 };
-                match unpacked(source, &self.shared.progress.done) {
-                    Err(what) => self.shared.problem(input, what),
-                    Ok(stream) if alone => self.piped(input, stream),
-                    Ok(stream) => {
-                        let mut blocks = Blocks::new(stream, false);
-                        let ended = self.drain(input, &mut self.parser(), &mut blocks);
-                        self.finish(input, ended, blocks.long);
-                    }
-                }
+                self.stream(input, source, alone);
+            }
+        }
+    }
+
+    fn stream(&mut self, input: usize, source: Box<dyn Read + Send + '_>, alone: bool) {
+        match unpacked(source, &self.shared.progress.done) {
+            Err(what) => self.shared.problem(input, what),
+            Ok(stream) if alone => self.piped(input, stream),
+            Ok(stream) => {
+                let mut blocks = Blocks::new(stream, false);
+                let ended = self.drain(input, &mut self.parser(), &mut blocks);
+                self.finish(input, ended, blocks.long);
             }
         }
     }

@@ -6,7 +6,7 @@ use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 
 /// Bytes read at once.
-pub(super) const BLOCK: usize = 256 << 10;
+pub(super) const BLOCK: usize = 128 << 10;
 /// Longest line that is read; a longer one is passed over and counted.
 pub(super) const LONGEST: usize = 1 << 20;
 

@@ -186,8 +186,7 @@ pub(super) fn url_parts(url: &[u8]) -> (&[u8], &[u8]) {
 
 /// A path without what stands behind `?`, `#` or `;`.
 pub(super) fn no_query(path: &[u8]) -> &[u8] {
-    let end = path.iter().position(|c| matches!(c, b'?' | b'#' | b';')).unwrap_or(path.len());
-    &path[..end]
+    &path[..memchr::memchr3(b'?', b'#', b';', path).unwrap_or(path.len())]
 }
 
 /// Reads times; rows follow each other, so that all but the seconds of a time

@@ -2,62 +2,77 @@
 //! ranges that grow with the value. Two sketches added give what one would
 //! have that had seen both.
 
-/// A value and the one the sketch gives for it differ by this part at most.
+/// A value and the one a fine sketch gives for it differ by this part at most.
 pub const ERROR: f64 = 1.0 / 256.0;
+/// The same of a coarse one: of these there are many, and they should stay in
+/// the processor's cache.
+pub const COARSE_ERROR: f64 = 1.0 / 64.0;
 
 /// Ranges an octave is cut into, as a power of two.
-const BITS: u32 = 7;
-const PER_CHUNK: usize = 1 << BITS;
+const FINE: u32 = 7;
+const COARSE: u32 = 5;
 /// Longest duration told apart: 2^36 us are 19 hours.
 const LONGEST: u64 = 1 << 36;
-const CHUNKS: usize = 36 - BITS as usize + 1;
 
 /// Durations in microseconds.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Sketch {
-    /// One for the values below 128 us, then one for each octave.
-    chunks: [Option<Box<[u32; PER_CHUNK]>>; CHUNKS],
-    count: u64,
-    sum: u64,
-    max: u64,
+    /// Values below `1 << bits` one by one, then as many ranges for each
+    /// octave; as long as the largest value needs.
+    counts: Vec<u32>,
+    bits: u32,
     /// Some value is no whole number of milliseconds.
     fine: bool,
+    max: u64,
+}
+
+impl Default for Sketch {
+    fn default() -> Self {
+        Sketch { counts: Vec::new(), bits: FINE, max: 0, fine: false }
+    }
 }
 
 impl Sketch {
+    /// One that is right within [`COARSE_ERROR`] only.
+    pub fn coarse() -> Sketch {
+        Sketch { bits: COARSE, ..Sketch::default() }
+    }
+
     /// Takes a duration; a negative one is none.
     #[inline]
     pub fn add(&mut self, micros: i64) {
         if let Ok(v) = u64::try_from(micros) {
-            let (chunk, slot) = place(v.min(LONGEST - 1));
-            let counts = self.chunks[chunk].get_or_insert_with(|| Box::new([0; PER_CHUNK]));
-            counts[slot] = counts[slot].saturating_add(1);
-            self.count += 1;
-            self.sum = self.sum.saturating_add(v);
+            let i = place(v.min(LONGEST - 1), self.bits);
+            if i >= self.counts.len() {
+                self.grow(i);
+            }
+            self.counts[i] = self.counts[i].saturating_add(1);
             self.max = self.max.max(v);
             self.fine |= v % 1_000 != 0;
         }
     }
 
-    /// Adds what another has seen.
+    /// Whole octaves, so that it happens a dozen times at most.
+    #[cold]
+    fn grow(&mut self, i: usize) {
+        self.counts.resize(((i >> self.bits) + 1) << self.bits, 0);
+    }
+
+    /// Adds what another, as fine as this, has seen.
     pub fn merge(&mut self, other: &Sketch) {
-        for (mine, theirs) in self.chunks.iter_mut().zip(&other.chunks) {
-            if let Some(theirs) = theirs {
-                let mine = mine.get_or_insert_with(|| Box::new([0; PER_CHUNK]));
-                for (a, b) in mine.iter_mut().zip(theirs.iter()) {
-                    *a = a.saturating_add(*b);
-                }
-            }
+        if other.counts.len() > self.counts.len() {
+            self.counts.resize(other.counts.len(), 0);
         }
-        self.count += other.count;
-        self.sum = self.sum.saturating_add(other.sum);
+        for (a, b) in self.counts.iter_mut().zip(&other.counts) {
+            *a = a.saturating_add(*b);
+        }
         self.max = self.max.max(other.max);
         self.fine |= other.fine;
     }
 
     /// Durations seen.
     pub fn count(&self) -> u64 {
-        self.count
+        self.counts.iter().map(|n| u64::from(*n)).sum()
     }
 
     /// The longest, exactly, in seconds.
@@ -65,15 +80,11 @@ impl Sketch {
         self.max as f64 / 1e6
     }
 
-    /// The mean, exactly, in seconds.
-    pub fn mean(&self) -> Option<f64> {
-        (self.count > 0).then(|| self.sum as f64 / self.count as f64 / 1e6)
-    }
-
     /// The value in seconds that a part `q` of all is below, within [`ERROR`]
     /// of the true one: the value at position `floor(q * count)` of all in order.
     pub fn quantile(&self, q: f64) -> Option<f64> {
-        let rank = ((self.count as f64 * q) as u64).min(self.count.checked_sub(1)?);
+        let count = self.count();
+        let rank = ((count as f64 * q) as u64).min(count.checked_sub(1)?);
         let mut seen = 0;
         for (low, width, n) in self.ranges() {
             seen += n;
@@ -104,17 +115,15 @@ impl Sketch {
 
     /// Ranges that hold something, in order: lowest value, width (both us), count.
     pub fn ranges(&self) -> impl Iterator<Item = (u64, u64, u64)> + '_ {
-        self.chunks.iter().enumerate().filter_map(|(c, chunk)| chunk.as_ref().map(|k| (c, k))).flat_map(
-            |(c, counts)| {
-                counts.iter().enumerate().filter(|(_, n)| **n > 0).map(move |(slot, n)| {
-                    let (low, width) = match c {
-                        0 => (slot as u64, 1),
-                        _ => (((PER_CHUNK + slot) as u64) << (c - 1), 1 << (c - 1)),
-                    };
-                    (low, width, u64::from(*n))
-                })
-            },
-        )
+        let (bits, first) = (self.bits, 1u64 << self.bits);
+        self.counts.iter().enumerate().filter(|(_, n)| **n > 0).map(move |(i, n)| {
+            let (octave, slot) = (i >> bits, i as u64 & (first - 1));
+            let (low, width) = match octave {
+                0 => (slot, 1),
+                o => ((first + slot) << (o - 1), 1 << (o - 1)),
+            };
+            (low, width, u64::from(*n))
+        })
     }
 
     /// The value around which most lie within `part` of it on either side, in
@@ -142,13 +151,12 @@ impl Sketch {
     }
 }
 
-fn place(v: u64) -> (usize, usize) {
-    if v < PER_CHUNK as u64 {
-        return (0, v as usize);
-    }
-    let octave = 63 - v.leading_zeros();
-    let shift = octave - BITS;
-    (shift as usize + 1, (v >> shift) as usize - PER_CHUNK)
+#[inline]
+fn place(v: u64, bits: u32) -> usize {
+    // The octave in front, the ranges within it behind: one number.
+    let shift = (63 - (v | 1).leading_zeros()).saturating_sub(bits);
+    let octave = usize::from(v >> bits != 0);
+    ((octave * shift as usize) << bits) + (v >> shift) as usize
 }
 
 #[cfg(test)]
@@ -165,7 +173,7 @@ mod tests {
     #[test]
     fn nothing_has_no_quantile() {
         let s = of(&[-1]);
-        assert_eq!((s.count(), s.quantile(0.5), s.mean(), s.densest(0.05, 0.0)), (0, None, None, None));
+        assert_eq!((s.count(), s.quantile(0.5), s.densest(0.05, 0.0)), (0, None, None));
     }
 
     #[test]
@@ -190,11 +198,15 @@ mod tests {
             mut values in prop::collection::vec(prop_oneof![0i64..2_000, 0i64..100_000_000, 0i64..1 << 35], 1..400),
             q in 0.0f64..1.0,
         ) {
+            let mut coarse = Sketch::coarse();
+            values.iter().for_each(|v| coarse.add(*v));
             let s = of(&values);
             values.sort_unstable();
             let rank = ((values.len() as f64 * q) as usize).min(values.len() - 1);
-            let (told, real) = (s.quantile(q).unwrap() * 1e6, values[rank] as f64);
-            prop_assert!((told - real).abs() <= real * ERROR + 0.501, "{told} for {real}");
+            for (s, error) in [(&s, ERROR), (&coarse, COARSE_ERROR)] {
+                let (told, real) = (s.quantile(q).unwrap() * 1e6, values[rank] as f64);
+                prop_assert!((told - real).abs() <= real * error + 0.501, "{told} for {real}");
+            }
             prop_assert_eq!(s.max(), *values.last().unwrap() as f64 / 1e6);
         }
 

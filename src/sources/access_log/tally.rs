@@ -151,7 +151,10 @@ pub struct Tally {
     pub first: Option<i64>,
     pub last: Option<i64>,
     pub(super) pairs: Vec<((u16, u16), u64)>,
-    pub(super) minutes: HashMap<i64, Minute, BuildHasherDefault<super::tops::Same>>,
+    /// Where the minutes stand; rows of the same one mostly follow each other.
+    at_minute: HashMap<i64, u32, BuildHasherDefault<super::tops::Same>>,
+    pub(super) minutes: Vec<(i64, Minute)>,
+    this_minute: (i64, u32),
     /// Rows of minutes beyond what is told apart.
     pub beyond: u64,
     /// Before, in and after the target; then from request to response.
@@ -202,7 +205,9 @@ impl Tally {
             first: None,
             last: None,
             pairs: Vec::new(),
-            minutes: HashMap::default(),
+            at_minute: HashMap::default(),
+            minutes: Vec::new(),
+            this_minute: (i64::MIN, 0),
             beyond: 0,
             times: Default::default(),
             targets: ByHash::default(),
@@ -254,18 +259,17 @@ impl Tally {
 
         let pair = self.pair((r.lb, r.status));
         let minute = r.at.div_euclid(60_000_000);
-        let full = self.minutes.len() >= MINUTES;
-        if full && !self.minutes.contains_key(&minute) {
-            self.beyond += 1;
-        } else {
-            let m = self.minutes.entry(minute).or_default();
-            m.rows = m.rows.saturating_add(1);
-            match m.pairs.iter_mut().find(|p| p.0 == pair) {
-                Some(p) => p.1 = p.1.saturating_add(1),
-                None => m.pairs.push((pair, 1)),
-            }
-            if r.times[1] >= 0 {
-                m.steps[step(r.times[1])] += 1;
+        match self.minute(minute) {
+            None => self.beyond += 1,
+            Some(m) => {
+                m.rows = m.rows.saturating_add(1);
+                match m.pairs.iter_mut().find(|p| p.0 == pair) {
+                    Some(p) => p.1 = p.1.saturating_add(1),
+                    None => m.pairs.push((pair, 1)),
+                }
+                if r.times[1] >= 0 {
+                    m.steps[step(r.times[1])] += 1;
+                }
             }
         }
 
@@ -289,6 +293,23 @@ impl Tally {
         if fault || r.lb >= 400 || r.lb == 0 || !r.reason.is_empty() {
             self.blame(format, r, target, path);
         }
+    }
+
+    fn minute(&mut self, at: i64) -> Option<&mut Minute> {
+        if self.this_minute.0 != at {
+            let next = self.minutes.len();
+            let place = match self.at_minute.get(&at) {
+                Some(i) => *i,
+                None if next >= MINUTES => return None,
+                None => {
+                    self.minutes.push((at, Minute::default()));
+                    self.at_minute.insert(at, next as u32);
+                    next as u32
+                }
+            };
+            self.this_minute = (at, place);
+        }
+        self.minutes.get_mut(self.this_minute.1 as usize).map(|m| &mut m.1)
     }
 
     fn pair(&mut self, statuses: (u16, u16)) -> u16 {
@@ -324,7 +345,7 @@ impl Tally {
                 first: r.at,
                 last: r.at,
                 last_good: i64::MIN,
-                times: (*timed <= TIMED).then(Box::default),
+                times: (*timed <= TIMED).then(|| Box::new([(); 3].map(|()| Sketch::coarse()))),
             }
         });
         t.rows += 1;
@@ -430,11 +451,10 @@ impl Tally {
             as_mine.push(i);
         }
         for (at, theirs) in other.minutes {
-            if self.minutes.len() >= MINUTES && !self.minutes.contains_key(&at) {
+            let Some(mine) = self.minute(at) else {
                 self.beyond += u64::from(theirs.rows);
                 continue;
-            }
-            let mine = self.minutes.entry(at).or_default();
+            };
             mine.rows = mine.rows.saturating_add(theirs.rows);
             for (pair, n) in theirs.pairs {
                 let pair = as_mine[usize::from(pair)];
@@ -517,41 +537,63 @@ pub(super) fn template(path: &[u8], out: &mut Vec<u8>) {
     let path = &path[..path.len().min(LONGEST)];
     let mut i = 0;
     while i < path.len() {
-        let c = path[i];
-        if !c.is_ascii_hexdigit() {
-            out.push(c);
+        // Words without a digit in them are taken over whole.
+        let plain = path[i..].iter().take_while(|c| KIND[usize::from(**c)] == OTHER).count();
+        out.extend_from_slice(&path[i..i + plain]);
+        i += plain;
+        let (from, mut digits, mut hex) = (i, 0, true);
+        while let Some(kind) = path.get(i).map(|c| KIND[usize::from(*c)]).filter(|k| *k != OTHER) {
+            digits += usize::from(kind == DIGIT);
+            hex &= kind != LETTER;
             i += 1;
+        }
+        let word = &path[from..i];
+        let n = word.len();
+        if digits == 0 {
+            out.extend_from_slice(word);
             continue;
         }
-        let starts = i == 0 || path[i - 1] == b'/';
-        let (mut n, mut digits, mut hex) = (0, 0, true);
-        while let Some(c) = path.get(i + n).filter(|c| c.is_ascii_alphanumeric() || **c == b'-') {
-            digits += usize::from(c.is_ascii_digit());
-            hex &= c.is_ascii_hexdigit() || *c == b'-';
-            n += 1;
-        }
-        let ends = matches!(path.get(i + n), None | Some(b'/' | b'.'));
-        let all = digits == n;
-        if (hex && n >= 16 && digits >= 2) || (all && (n >= 3 || (starts && ends))) {
+        let starts = from == 0 || path[from - 1] == b'/';
+        let ends = matches!(path.get(i), None | Some(b'/' | b'.'));
+        if (hex && n >= 16 && digits >= 2) || (digits == n && (n >= 3 || (starts && ends))) {
             out.push(b'*');
-            i += n;
             continue;
         }
         // A word with numbers in it: each long run of digits goes.
-        let end = i + n;
-        while i < end {
-            let run = path[i..end].iter().take_while(|c| c.is_ascii_digit()).count();
+        let mut k = 0;
+        while k < n {
+            let run = word[k..].iter().take_while(|c| c.is_ascii_digit()).count();
             if run >= 3 {
                 out.push(b'*');
-                i += run;
+                k += run;
             } else {
                 let run = run.max(1);
-                out.extend_from_slice(&path[i..i + run]);
-                i += run;
+                out.extend_from_slice(&word[k..k + run]);
+                k += run;
             }
         }
     }
 }
+
+/// What a byte is in a path: part of a word or not, and of which kind.
+const OTHER: u8 = 0;
+const DIGIT: u8 = 1;
+const HEX: u8 = 2;
+const LETTER: u8 = 3;
+const KIND: [u8; 256] = {
+    let mut kind = [OTHER; 256];
+    let mut c = 0;
+    while c < 256 {
+        kind[c] = match c as u8 {
+            b'0'..=b'9' => DIGIT,
+            b'a'..=b'f' | b'A'..=b'F' | b'-' => HEX,
+            b'g'..=b'z' | b'G'..=b'Z' => LETTER,
+            _ => OTHER,
+        };
+        c += 1;
+    }
+    kind
+};
 
 /// The network of a client: /24, or /48 of IPv6.
 fn network(client: &[u8], out: &mut Vec<u8>) {
