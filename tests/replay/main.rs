@@ -10,3 +10,4 @@ mod world;
 mod page;
 mod past;
 mod story;
+mod together;
