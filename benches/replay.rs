@@ -178,8 +178,13 @@ fn the_next_event(bencher: Bencher) {
 fn a_note_of_somebody_else(bencher: Bencher) {
     let dir = tempfile::tempdir().expect("a temporary folder");
     let path = dir.path().join("a.incident.jsonl");
-    let wanted =
-        |by: &str, mode| Wanted { path: path.clone(), mode, author: by.into(), target: "shop".into() };
+    let wanted = |by: &str, mode| Wanted {
+        path: path.clone(),
+        mode,
+        author: by.into(),
+        target: "shop".into(),
+        drill: None,
+    };
     let mut first = recorder::open(wanted("yui@bastion", Mode::New)).expect("a journal");
     let mut second = recorder::open_for(wanted("ken@laptop", Mode::Resume), "join").expect("a journal");
     let writer = Writer::open(&path, Mode::Resume, JournalOptions::default(), LONG).expect("a writer");

@@ -60,6 +60,7 @@ fn first(path: &Path) -> Journal {
         mode: Mode::New,
         author: "yui@bastion".into(),
         target: "shop".into(),
+        drill: None,
     };
     let mut first = recorder::open(wanted).unwrap();
     see(&mut first);
