@@ -8,6 +8,7 @@ mod client;
 mod deploy;
 mod lambda;
 mod network;
+mod proxies;
 mod target;
 
 use super::case::{Case, Inputs};
@@ -71,6 +72,8 @@ const FUNCTION: &[&str] = &[
 const INSIDE: &[&str] =
     &["app-exception-or-plugin-bug", "local-proxy-upstream-failure", "dependency-db-unavailable"];
 
+const PROXY: &[&str] = &["local-proxy-upstream-failure", "app-worker-timeout-kill"];
+
 /// Every rule, in the order of the catalogue.
 pub const RULES: &[Rule] = &[
     rule("dns-record-wrong-target", Hop::Dns, Level::Root, &[], client::record),
@@ -126,6 +129,10 @@ pub const RULES: &[Rule] = &[
     rule("alb-lambda-invalid-response", Hop::Lambda, Level::Root, FUNCTION, lambda::invalid_response),
     rule("alb-lambda-invoke-error", Hop::Lambda, Level::Root, FUNCTION, lambda::invoke_error),
     rule("lambda-payload-too-large", Hop::Lambda, Level::Root, FUNCTION, lambda::payload),
+    rule("apache-two-tier-keepalive-race", Hop::Target, Level::Root, &[], proxies::apache_race),
+    rule("apache-proxy-timeout-or-error-state", Hop::Target, Level::Root, &[], proxies::apache_error_state),
+    rule("nginx-upstream-keepalive-default-change", Hop::Target, Level::Root, PROXY, proxies::nginx_pool),
+    rule("nginx-upstream-header-or-no-live", Hop::Target, Level::Root, &[], proxies::nginx_header),
 ];
 
 /// The rule of a cause.

@@ -1,6 +1,7 @@
 //! Target, application and server resources.
 
 use super::ballot::{Ballot, Seen};
+use super::proxies::PARTICULAR;
 use crate::diagnosis::case::Case;
 use crate::diagnosis::rows::Shape;
 use crate::diagnosis::verdict::Weight::{self, Decisive, Strong, Weak};
@@ -225,6 +226,9 @@ fn named_inside(c: &Case<'_>) -> bool {
         "disk-full",
         "worker-or-connection-pool-exhausted",
         "dependency-external-api-slow",
+        "apache-two-tier-keepalive-race",
+        "apache-proxy-timeout-or-error-state",
+        "nginx-upstream-header-or-no-live",
     ]
     .iter()
     .any(|id| c.signs_of(id).next().is_some())
@@ -373,6 +377,7 @@ pub(super) fn local_proxy(c: &Case<'_>, b: &mut Ballot) {
     }
     b.lack_if("metrics of the load balancer", c.no_metrics.clone());
     let passed_on = c.mostly(T5XX);
+    let mut named = false;
     for s in &c.signs {
         let proxy = matches!(s.pattern.server.as_str(), "nginx" | "httpd");
         let upstream = s.sample.contains("upstream")
@@ -380,7 +385,10 @@ pub(super) fn local_proxy(c: &Case<'_>, b: &mut Ballot) {
             || s.sample.contains("remote server")
             || s.sample.contains("AH00957");
         if proxy && upstream {
-            b.pro(if passed_on { Decisive } else { Weak }, Seen::sign(s));
+            // A line that says more has a cause of its own.
+            let particular = PARTICULAR.contains(&s.pattern.id.as_str());
+            named |= particular;
+            b.pro(if passed_on && !particular { Decisive } else { Weak }, Seen::sign(s));
         }
     }
     let mut answers = None;
@@ -393,7 +401,7 @@ pub(super) fn local_proxy(c: &Case<'_>, b: &mut Ballot) {
         let seen = Seen::rows(rows, Shape::Answered, &says);
         answers = Some(part);
         if part >= 0.8 {
-            b.pro(Decisive, seen);
+            b.pro(if named { Weak } else { Decisive }, seen);
         } else if part >= 0.3 {
             b.pro(Weak, seen);
         } else {
@@ -407,7 +415,7 @@ pub(super) fn local_proxy(c: &Case<'_>, b: &mut Ballot) {
         if let Some(t) = said {
             let what = format!("target health of {}", g.name);
             let seen = Seen::new(what, t.description.clone(), "elbv2:DescribeTargetHealth", g.at);
-            b.pro(if passed_on { Strong } else { Weak }, seen);
+            b.pro(if passed_on && !named { Strong } else { Weak }, seen);
         }
     }
     if passed_on && !b.has_pro() && answers.is_none() {
