@@ -3,6 +3,7 @@
 
 mod drill;
 mod error;
+mod host;
 mod logs;
 mod path;
 mod probe;
@@ -10,6 +11,7 @@ mod target;
 
 pub use drill::Drill;
 pub use error::Stop;
+pub use host::Host;
 pub use logs::{Engine, Logs, When};
 pub use path::{End, Path};
 pub use probe::Probe;
@@ -17,6 +19,7 @@ pub use target::Target;
 
 use crate::config::{Color, Config, Redact, Sync, Theme, is_log_group};
 use crate::procedure::Lang;
+use crate::sources::host::Reached;
 use crate::sources::{Every, Options};
 use clap::{Args, CommandFactory, Parser, Subcommand};
 use std::ffi::OsString;
@@ -53,6 +56,9 @@ enum Command {
     /// Measure one endpoint: DNS, TCP, TLS, HTTP, and how long an idle connection is kept
     #[command(after_help = probe::EXIT_CODES)]
     Probe(probe::ProbeArgs),
+    /// Ask hosts what they say of themselves, with a fixed list of commands that only read
+    #[command(after_help = host::EXIT_CODES)]
+    Host(host::HostArgs),
     /// Write what can be observed of a load balancer into a folder of AWS CLI answers
     Snapshot(SnapshotArgs),
     /// Read access logs: what failed, where, since when, and which cause the rows speak for
@@ -161,6 +167,9 @@ struct ObserveArgs {
     /// Use this address for a host and port, as curl does; may be repeated
     #[arg(long, value_name = "HOST:PORT:ADDR")]
     resolve: Vec<Resolve>,
+    /// Ask this host too, with a fixed list of commands that only read; may be repeated
+    #[arg(long, value_name = "local|ssh:NAME")]
+    host: Vec<Reached>,
     /// Send nothing to the target itself: ask the cloud's API only
     #[arg(long)]
     no_probe: bool,
@@ -204,6 +213,8 @@ pub struct Observe {
     pub log_files: Vec<PathBuf>,
     pub since: Duration,
     pub resolve: Vec<Resolve>,
+    /// Hosts that are asked by commands.
+    pub hosts: Vec<Reached>,
     pub no_probe: bool,
     /// Deadline of one call.
     pub timeout: Duration,
@@ -223,6 +234,8 @@ impl Observe {
             config_log_groups: config.log_groups_for(&names),
             since: Some(jiff::Span::new().seconds(i64::try_from(self.since.as_secs()).unwrap_or(1800))),
             resolve: self.resolve.iter().map(ToString::to_string).collect(),
+            probe: !self.no_probe,
+            hosts: self.hosts.clone(),
             allow_changes: self.allow_changes,
             live,
             call_timeout: Some(self.timeout),
@@ -420,6 +433,7 @@ pub enum Invocation {
     Check(Box<Check>),
     Path(Box<Path>),
     Probe(Box<Probe>),
+    Host(Host),
     Snapshot(Box<Snapshot>),
     Logs(Box<Logs>),
     Replay(Box<Replay>),
@@ -459,6 +473,7 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Invocation, Sto
             observe: checked(a.observe)?,
         })),
         Command::Path(a) => Invocation::Path(Box::new(a.checked()?)),
+        Command::Host(a) => Invocation::Host(a.checked()?),
         Command::Probe(a) => Invocation::Probe(Box::new(a.checked()?)),
         Command::Snapshot(a) => Invocation::Snapshot(Box::new(Snapshot {
             target: a.target,
@@ -512,6 +527,7 @@ fn checked(a: ObserveArgs) -> Result<Observe, Stop> {
         log_files: a.log_file,
         since: a.since,
         resolve: a.resolve,
+        hosts: a.host,
         no_probe: a.no_probe,
         timeout: a.timeout,
         allow_changes: a.allow_changes,
@@ -567,7 +583,9 @@ pub fn man() -> std::io::Result<Vec<u8>> {
             out.extend_from_slice(format!(".TP\n\\fB{code}\\fR\n{what}\n").as_bytes());
         }
     }
-    for (command, codes) in [("path", path::EXIT_CODES), ("probe", probe::EXIT_CODES)] {
+    for (command, codes) in
+        [("path", path::EXIT_CODES), ("probe", probe::EXIT_CODES), ("host", host::EXIT_CODES)]
+    {
         out.extend_from_slice(format!("Of \\fBbadgate {command}\\fR:\n").as_bytes());
         for line in codes.lines().skip(1) {
             if let Some((code, what)) = line.trim().split_once("  ") {

@@ -11,8 +11,11 @@ use crate::procedure::{Context, Incident, Procedure};
 use crate::report::check::Report;
 use crate::report::verdicts::{self, JUDGE};
 use crate::situation::{Observation, Situation};
+use crate::sources::host;
+use crate::sources::probe::{plain, quietly};
 use crate::sources::{Candidate, Command, Event, Link, Options, Want, file_tail};
 use crate::text::SafeText;
+use futures::future::OptionFuture;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 use std::path::PathBuf;
@@ -115,9 +118,24 @@ pub(super) fn look(
         // Each file is read once, whole as far as it is read at all, while the
         // cloud answers; a tail would be cut off where the last answer falls.
         let files = tokio::task::spawn_blocking(move || file_tail::once(&log_files));
+        let asked = options.probe.then(|| plain::for_target(&target, &options.resolve, timeout)).flatten();
+        let hosts: Vec<_> = options
+            .hosts
+            .iter()
+            .cloned()
+            .map(|h| tokio::spawn(async move { host::observe(&h, timeout.min(host::LIMIT)).await }))
+            .collect();
+        let probed =
+            asked.map(|ask| tokio::spawn(async move { plain::observe(&ask, timeout, &quietly()).await }));
         let mut observed = observe(source::start(options, Vec::new())?, target, timeout).await;
         if let Ok(all) = &mut observed {
             all.extend(files.await.unwrap_or_default());
+            for asked in hosts {
+                all.extend(asked.await.unwrap_or_default());
+            }
+            if let Some(Ok(seen)) = OptionFuture::from(probed).await {
+                all.push(seen);
+            }
         }
         Ok::<_, std::io::Error>(observed)
     })

@@ -6,6 +6,7 @@ mod doctor;
 pub mod drill;
 mod export;
 pub mod film;
+mod host;
 mod logs;
 mod note;
 mod open;
@@ -69,6 +70,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>, started: Instant) -> u8 {
         Invocation::Join(args) => open::join(&args, started),
         Invocation::Check(args) => check::run(&args),
         Invocation::Path(args) => path::run(&args),
+        Invocation::Host(args) => host::run(&args),
         Invocation::Probe(args) => probe::run(&args),
         Invocation::Snapshot(args) => snapshot::run(&args),
         Invocation::Logs(args) => logs::run(&args),

@@ -3,6 +3,7 @@
 use super::{Failure, check, config, print};
 use crate::cli::Snapshot;
 use crate::situation::{Observation, Situation};
+use crate::sources::Options;
 use crate::sources::snapshot;
 use crate::text::SafeText;
 use std::path::Path;
@@ -24,7 +25,12 @@ pub fn run(args: &Snapshot) -> Result<u8, Failure> {
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => {}
         Err(e) => return Err(Failure::usage(format!("{}: {e}", dir.display()))),
     }
-    let options = args.observe.options(Some(&args.target), &config, false);
+    // A snapshot is what the cloud answers; nothing is sent to the target.
+    let options = Options {
+        probe: false,
+        hosts: Vec::new(),
+        ..args.observe.options(Some(&args.target), &config, false)
+    };
     let target = args.target.text().to_owned();
     let (log_files, timeout) = (args.observe.log_files.clone(), args.observe.timeout);
     let observations = check::look(options, log_files, target, timeout)?;

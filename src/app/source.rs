@@ -1,8 +1,12 @@
 //! Starts the sources a command line asks for, behind one link.
 
-use crate::sources::{COMMAND_QUEUE, Command, EVENT_QUEUE, Event, Link, Options, file_tail};
+use crate::sources::{
+    COMMAND_QUEUE, Command, EVENT_QUEUE, Event, Link, Options, Want, file_tail, host, probe,
+};
 use std::path::PathBuf;
+use std::time::Duration;
 use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
 
 /// A link that begins to observe with the first [`Command::Open`], which says
 /// what: until then the incident file may still be read back. `log_files` are
@@ -10,8 +14,10 @@ use tokio::sync::mpsc;
 /// queue of log lines stands between target health and the console. Must be
 /// called within a tokio runtime; returns at once.
 pub fn start(options: Options, log_files: Vec<PathBuf>) -> std::io::Result<Link> {
-    let (commands, inbox) = mpsc::channel(COMMAND_QUEUE);
+    let (commands, outer) = mpsc::channel(COMMAND_QUEUE);
+    let (onward, inbox) = mpsc::channel(COMMAND_QUEUE);
     let (tx, events) = mpsc::channel(EVENT_QUEUE);
+    tokio::spawn(probes(options.clone(), outer, onward, tx.clone()));
     let tail = if log_files.is_empty() { None } else { Some(file_tail::start(log_files, tx.clone())?) };
     tokio::spawn(async move {
         observe(options, inbox, tx.clone()).await;
@@ -21,6 +27,78 @@ pub fn start(options: Options, log_files: Vec<PathBuf>) -> std::io::Result<Link>
         }
     });
     Ok(Link { commands, events })
+}
+
+/// How long a step waits for the probe and the hosts it asked for; what comes
+/// later is told all the same.
+const OWN_FIRST: Duration = Duration::from_secs(10);
+/// How long a probe may take in all.
+const OWN_LIMIT: Duration = Duration::from_secs(30);
+
+/// Takes what no cloud answers out of what is asked of it, and answers that: a
+/// probe of the target, the hosts. The refresh goes on when that is done, so
+/// that it is not said to be done before.
+async fn probes(
+    options: Options,
+    mut outer: mpsc::Receiver<Command>,
+    onward: mpsc::Sender<Command>,
+    tx: mpsc::Sender<Event>,
+) {
+    let mut target = String::new();
+    while let Some(command) = outer.recv().await {
+        let passed = match command {
+            Command::Open(t) => {
+                target.clone_from(&t);
+                Command::Open(t)
+            }
+            Command::Refresh { id, mut wants } => {
+                let work = own(&options, &target, &wants, &tx);
+                wants.retain(|w| !matches!(w, Want::Probe | Want::Hosts));
+                let passed = Command::Refresh { id, wants };
+                if !work.is_empty() {
+                    let onward = onward.clone();
+                    tokio::spawn(async move {
+                        let all = futures::future::join_all(work);
+                        let _ = tokio::time::timeout(OWN_FIRST, all).await;
+                        let _ = onward.send(passed).await;
+                    });
+                    continue;
+                }
+                passed
+            }
+            other => other,
+        };
+        if onward.send(passed).await.is_err() {
+            return;
+        }
+    }
+}
+
+/// Starts what is asked of badgate itself; each tells what it saw when it is done.
+fn own(options: &Options, target: &str, wants: &[Want], tx: &mpsc::Sender<Event>) -> Vec<JoinHandle<()>> {
+    let mut work = Vec::new();
+    if options.probe
+        && wants.contains(&Want::Probe)
+        && let Some(ask) = probe::plain::for_target(target, &options.resolve, call_limit(options))
+    {
+        let tx = tx.clone();
+        work.push(tokio::spawn(async move {
+            let seen = probe::plain::observe(&ask, OWN_LIMIT, &probe::quietly()).await;
+            let _ = tx.send(Event::Observed(vec![seen])).await;
+        }));
+    }
+    for asked in options.hosts.iter().filter(|_| wants.contains(&Want::Hosts)).cloned() {
+        let tx = tx.clone();
+        work.push(tokio::spawn(async move {
+            let seen = host::observe(&asked, host::LIMIT).await;
+            let _ = tx.send(Event::Observed(seen)).await;
+        }));
+    }
+    work
+}
+
+fn call_limit(options: &Options) -> Duration {
+    options.call_timeout.unwrap_or(OWN_LIMIT).min(OWN_LIMIT)
 }
 
 async fn observe(options: Options, mut inbox: mpsc::Receiver<Command>, tx: mpsc::Sender<Event>) {

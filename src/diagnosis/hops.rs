@@ -86,11 +86,7 @@ const RECENT: usize = 5;
 /// The hops of the load balancer in view, front to back. `legs` are those of
 /// [`super::path::legs`] for the same situation.
 pub fn strip(s: &Situation, legs: &[Leg]) -> Vec<Hop> {
-    let mut out = vec![
-        hop(HopKind::Client, "client", Status::Unknown, "not probed", "no request was sent from here"),
-        dns(s),
-        alb(s),
-    ];
+    let mut out = vec![client(s), dns(s), alb(s)];
     out.extend(listeners(s, legs));
     for (arn, state) in s.active_groups() {
         out.push(group(arn, state));
@@ -104,6 +100,33 @@ pub fn strip(s: &Situation, legs: &[Leg]) -> Vec<Hop> {
         "what the targets depend on was not looked at",
     ));
     out
+}
+
+/// What a request from here gets.
+fn client(s: &Situation) -> Hop {
+    let made = |status, word: String, why: String| hop(HopKind::Client, "client", status, word, why);
+    let Some(k) = s.probe() else {
+        return made(Status::Unknown, "not probed".into(), "no request was sent from here".into());
+    };
+    let p = &k.value;
+    let answer = p.exchanges.iter().find_map(|e| Some((e, e.status?)));
+    let wrong = p.faults.iter().find(|f| f.wrong);
+    match answer {
+        Some((e, status)) => {
+            let by = if e.who.name.is_empty() { String::new() } else { format!(" by {}", e.who.name) };
+            let why = format!("{} {} answers {status}{by}, asked from here", p.method, p.url);
+            let state = match status {
+                500.. => Status::Bad,
+                _ if wrong.is_some() => Status::Warn,
+                _ => Status::Ok,
+            };
+            made(state, status.to_string(), wrong.map_or(why.clone(), |f| format!("{why}; {}", f.text)))
+        }
+        None => {
+            let why = wrong.map_or_else(|| "no answer".to_owned(), |f| f.text.to_string());
+            made(Status::Bad, "no answer".into(), format!("{} {}: {why}", p.method, p.url))
+        }
+    }
 }
 
 fn dns(s: &Situation) -> Hop {

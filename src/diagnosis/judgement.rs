@@ -54,7 +54,7 @@ impl Stale {
         let want = Want::of(&o.topic);
         self.causes |= !matches!(o.fact, Fact::LogLines(_));
         match want {
-            None => *self = Stale::ALL,
+            None | Some(Want::Probe | Want::Hosts) => *self = Stale::ALL,
             Some(Want::Logs | Want::LogGroups) => {}
             Some(Want::Health) => {
                 self.strip = true;

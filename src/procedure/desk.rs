@@ -299,6 +299,7 @@ pub(crate) fn operation(topic: &Topic) -> &'static str {
         Topic::Databases(_) => "rds:DescribeDBInstances",
         Topic::Function(_) => "lambda:GetFunctionConfiguration",
         Topic::Probe(_) => "probe",
+        Topic::Host(_) => "host",
         Topic::LogGroups => "logs:DescribeLogGroups",
         Topic::Tail(_) => "logs:FilterLogEvents",
     }

@@ -344,6 +344,7 @@ pub(super) const TOPICS: &[&str] = &[
     "databases",
     "function",
     "probe",
+    "host",
     "log_groups",
     "tail",
 ];
@@ -382,6 +383,7 @@ fn topic_key(topic: &Topic) -> &'static str {
         Topic::Databases(_) => "databases",
         Topic::Function(_) => "function",
         Topic::Probe(_) => "probe",
+        Topic::Host(_) => "host",
         Topic::LogGroups => "log_groups",
         Topic::Tail(_) => "tail",
     }

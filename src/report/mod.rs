@@ -3,6 +3,7 @@
 pub mod check;
 pub mod debrief;
 pub mod export;
+pub mod host;
 pub mod logs;
 pub mod path;
 pub mod probe;

@@ -3,9 +3,10 @@
 
 use super::access::AccessLog;
 use super::around::{Certificate, Changes, Database, Function, InstanceStatus, ScalingGroup};
-use super::datum::{Datum, Gap, Reason};
+use super::datum::{Datum, Gap, Known, Reason};
 use super::ecs::{Service, Task, TaskDefinition};
 use super::elb::{Attributes, Listener, LoadBalancer, Rule, TargetGroup, TargetHealth, TargetKey};
+use super::host::Host;
 use super::log::{LogGroup, LogRing, Tail};
 use super::metric::{MetricKey, Series};
 use super::net::{Instance, Interface, NetworkAcl, PrefixList, RouteTable, SecurityGroup, Subnet};
@@ -127,6 +128,8 @@ pub struct Situation {
     /// What was measured of idle connections, by address and port. A later
     /// probe that does not measure leaves it as it is.
     pub kept: BTreeMap<SafeText, Datum<Kept>>,
+    /// The newest look at each host, by how it was asked for.
+    pub hosts: BTreeMap<SafeText, Datum<Box<Host>>>,
     pub log_groups: Datum<Vec<LogGroup>>,
     /// State of each followed log, by group name.
     pub tails: BTreeMap<SafeText, Datum<Tail>>,
@@ -158,6 +161,17 @@ impl Situation {
             changes.push(Change::Config { topic: o.topic.clone(), at: o.at });
         }
         changes
+    }
+
+    /// The newest probe of the target's own name; of any, when the target is
+    /// no name.
+    pub fn probe(&self) -> Option<&Known<Box<Probe>>> {
+        let host = self.target.value().map(|t| t.host.as_str()).filter(|h| !h.is_empty());
+        self.probes
+            .values()
+            .filter_map(Datum::get)
+            .filter(|k| host.is_none_or(|h| k.value.host.eq_ignore_ascii_case(h)))
+            .max_by_key(|k| k.as_of)
     }
 
     /// Stores a fact; true when it replaced a different configuration value,
@@ -270,6 +284,10 @@ impl Situation {
                     set(self.kept.entry(kept.address.clone()).or_default(), &kept, at, src);
                 }
                 set(self.probes.entry(url.clone()).or_default(), v, at, src);
+                false
+            }
+            (Topic::Host(name), Fact::Host(v)) => {
+                set(self.hosts.entry(name.clone()).or_default(), v, at, src);
                 false
             }
             (Topic::LogGroups, Fact::LogGroups(v)) => {
@@ -455,6 +473,7 @@ impl Situation {
             Topic::Databases(v) => self.vpc_mut(v).databases.fail(gap),
             Topic::Function(a) => self.functions.entry(a.clone()).or_default().fail(gap),
             Topic::Probe(url) => self.probes.entry(url.clone()).or_default().fail(gap),
+            Topic::Host(name) => self.hosts.entry(name.clone()).or_default().fail(gap),
             Topic::LogGroups => self.log_groups.fail(gap),
             Topic::Tail(g) => self.tails.entry(g.clone()).or_default().fail(gap),
         }

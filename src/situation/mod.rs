@@ -7,6 +7,7 @@ pub mod datum;
 pub mod ecs;
 pub mod elb;
 mod fold;
+pub mod host;
 pub mod level;
 pub mod log;
 pub mod metric;

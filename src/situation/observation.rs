@@ -6,6 +6,7 @@ use super::around::{Certificate, Changes, Database, Function, InstanceStatus, Sc
 use super::datum::Reason;
 use super::ecs::{Service, Task, TaskDefinition};
 use super::elb::{Attributes, Listener, LoadBalancer, Rule, TargetGroup, TargetHealth};
+use super::host::Host;
 use super::log::{LogGroup, LogLine, Tail};
 use super::metric::Series;
 use super::net::{Instance, Interface, NetworkAcl, PrefixList, RouteTable, SecurityGroup, Subnet};
@@ -84,6 +85,8 @@ pub enum Topic {
     Function(SafeText),
     /// One URL, as a probe found it.
     Probe(SafeText),
+    /// One host, by how it was asked for: `local`, `ssh:web-1`.
+    Host(SafeText),
     /// Log groups that could be tailed.
     LogGroups,
     /// The tail of one log group by name.
@@ -125,6 +128,7 @@ impl Topic {
             | Topic::Databases(s)
             | Topic::Function(s)
             | Topic::Probe(s)
+            | Topic::Host(s)
             | Topic::Tail(s) => s.as_str(),
         }
     }
@@ -164,6 +168,7 @@ impl Topic {
             Topic::Databases(_) => "databases",
             Topic::Function(_) => "function",
             Topic::Probe(_) => "probe",
+            Topic::Host(_) => "host",
             Topic::LogGroups => "log groups",
             Topic::Tail(_) => "log tail",
         }
@@ -239,6 +244,7 @@ pub enum Fact {
     Databases(Vec<Database>),
     Function(Function),
     Probe(Box<Probe>),
+    Host(Box<Host>),
     LogGroups(Vec<LogGroup>),
     /// New lines of a tail, oldest first.
     LogLines(Vec<LogLine>),

@@ -25,10 +25,15 @@ pub enum Want {
     LogGroups,
     /// Recent log lines of the followed groups.
     Logs,
+    /// One plain request to the target itself. No cloud answers it, and it is
+    /// asked only where a step says so: it is not among [`Want::ALL`].
+    Probe,
+    /// What the hosts say of themselves; as [`Want::Probe`], only where a step asks.
+    Hosts,
 }
 
 impl Want {
-    /// All kinds.
+    /// All kinds a cloud answers.
     pub const ALL: [Want; 10] = [
         Want::Health,
         Want::Config,
@@ -43,10 +48,10 @@ impl Want {
     ];
 
     /// The kind a topic belongs to; `None` for identity and target, and for
-    /// what badgate measures by itself.
+    /// what badgate measures by itself: those touch everything.
     pub fn of(topic: &Topic) -> Option<Want> {
         Some(match topic {
-            Topic::Identity | Topic::Target | Topic::Probe(_) => return None,
+            Topic::Identity | Topic::Target | Topic::Probe(_) | Topic::Host(_) => return None,
             Topic::TargetHealth(_) => Want::Health,
             Topic::LoadBalancer(_)
             | Topic::LbAttributes(_)

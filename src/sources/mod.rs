@@ -14,6 +14,7 @@ pub mod access_log;
 pub mod aws;
 pub mod drill;
 pub mod file_tail;
+pub mod host;
 mod line_cap;
 pub mod outbox;
 pub mod probe;
@@ -131,6 +132,10 @@ pub struct Options {
     pub since: Option<jiff::Span>,
     /// `HOST:PORT:ADDR` overrides for name resolution, as curl's.
     pub resolve: Vec<String>,
+    /// A plain request may be sent to the target itself.
+    pub probe: bool,
+    /// Hosts to ask with commands that only read.
+    pub hosts: Vec<host::Reached>,
     /// Mutating operations may be signed. Off by default.
     pub allow_changes: bool,
     /// Poll live data. False for `check`, which asks everything once.

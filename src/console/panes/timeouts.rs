@@ -135,6 +135,7 @@ fn source_word(v: &Value) -> (Role, &'static str) {
         Value::Known { source, .. } => match source {
             Source::Api(_) => (Role::Dim, ""),
             Source::Measured(_) => (Role::Dim, "measured"),
+            Source::Configured(_) => (Role::Dim, "configured"),
             Source::Noted(_) => (Role::Dim, "noted"),
             Source::Fixed(_) => (Role::Dim, "fixed"),
             Source::Default(_) => (Role::Dim, "default"),

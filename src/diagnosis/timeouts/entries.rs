@@ -280,6 +280,8 @@ pub(super) fn learned(measured: &[Measured], hop: Hop, component: &str, setting:
             seconds: m.seconds,
             source: if m.source.as_str() == "probe" {
                 Source::Measured(m.source.clone())
+            } else if let Some(place) = m.source.strip_prefix("configured: ") {
+                Source::Configured(place.into())
             } else {
                 Source::Noted(m.source.clone())
             },

@@ -5,6 +5,7 @@
 //! Amazon ECS developer guide (stopTimeout), and the manuals of the servers.
 
 mod entries;
+mod probed;
 mod rules;
 mod servers;
 
@@ -18,11 +19,14 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 /// The timeouts of the load balancer in view and the rules between them.
-/// `measured` holds what people or probes learned that no API tells; a later
-/// one about the same thing replaces an earlier one.
+/// `measured` holds what people learned that no API tells; what probes of the
+/// targets measured is read from the situation. A later one about the same
+/// thing replaces an earlier one.
 pub fn chain(s: &Situation, measured: &[Measured]) -> Chain {
-    let mut c = entries::collect(s, measured);
-    c.rules = rules::check(s, &c, measured);
+    let mut all = probed::measured(s);
+    all.extend_from_slice(measured);
+    let mut c = entries::collect(s, &all);
+    c.rules = rules::check(s, &c, &all);
     c
 }
 
@@ -93,6 +97,8 @@ pub enum Source {
     Api(SafeText),
     /// Measured by a probe.
     Measured(SafeText),
+    /// Read on the host, in a configuration file or a command line.
+    Configured(SafeText),
     /// A person wrote it down.
     Noted(SafeText),
     /// The service documents it as fixed.
@@ -114,6 +120,7 @@ impl Source {
         match self {
             Source::Api(op) => op.to_string(),
             Source::Measured(by) => format!("measured by {by}"),
+            Source::Configured(place) => format!("configured: {place}"),
             Source::Noted(by) => format!("noted by {by}"),
             Source::Fixed(doc) => format!("fixed ({doc})"),
             Source::Default(doc) => format!("default ({doc})"),
@@ -209,6 +216,7 @@ pub struct Measured {
     pub setting: SafeText,
     pub seconds: f64,
     pub at: Timestamp,
-    /// `probe` for a measurement; anything else is who noted it.
+    /// `probe` for a measurement; `configured: PLACE` for what was read on a
+    /// host; anything else is who noted it.
     pub source: SafeText,
 }

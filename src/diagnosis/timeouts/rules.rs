@@ -5,6 +5,7 @@ use super::entries::{
     CHECK_INTERVAL, CHECK_TIMEOUT, Chain, DEREGISTRATION, GRACE, IDLE, LONGEST, NLB_IDLE, STOP_TIMEOUT,
     learned,
 };
+use super::probed;
 use super::{Entry, Hop, Measured, Source, Value, number, settings};
 use crate::situation::{Reason, Situation};
 use crate::text::SafeText;
@@ -115,7 +116,12 @@ pub(super) fn check(s: &Situation, c: &Chain, measured: &[Measured]) -> Vec<Rule
             continue;
         }
         if application {
-            let r1 = keep_alive(c, &g);
+            let r1 = if probed::closes_each(s, &tg.name) {
+                let why = "the server ends every connection after its answer (measured): nothing is reused";
+                not_applicable(RuleId::R1, arn, &tg.name, why)
+            } else {
+                keep_alive(c, &g)
+            };
             let healthy = state.health.value().is_some_and(|h| h.iter().any(|t| t.is_healthy()));
             out.push(health_proves_nothing(&r1, &g, healthy));
             out.push(r1);

@@ -4,6 +4,7 @@
 mod app;
 mod deep;
 mod emergency;
+mod hosts;
 mod logs;
 mod network;
 mod prepare;
@@ -38,7 +39,7 @@ pub(crate) const TABLE: [(u8, &[(&str, Run)]); 10] = [
             ("resources.tasks", resources::tasks),
             ("resources.load", resources::load),
             ("resources.host", resources::host),
-            ("resources.limits", by_hand),
+            ("resources.limits", hosts::limits),
         ],
     ),
     (
@@ -48,7 +49,7 @@ pub(crate) const TABLE: [(u8, &[(&str, Run)]); 10] = [
             ("logs.patterns", logs::patterns),
             ("logs.lines", logs::lines),
             ("logs.balancer", logs::balancer),
-            ("logs.host", by_hand),
+            ("logs.host", hosts::logs),
         ],
     ),
     (
@@ -57,7 +58,7 @@ pub(crate) const TABLE: [(u8, &[(&str, Run)]); 10] = [
             ("network.paths", network::paths),
             ("network.reasons", network::reasons),
             ("network.zones", network::zones),
-            ("network.host", by_hand),
+            ("network.host", hosts::network),
         ],
     ),
     (
@@ -86,10 +87,10 @@ pub(crate) const TABLE: [(u8, &[(&str, Run)]); 10] = [
         6,
         &[
             ("deep.tail", deep::tail),
-            ("deep.curl", by_hand),
+            ("deep.curl", deep::request),
             ("deep.capture", by_hand),
             ("deep.tls", deep::tls),
-            ("deep.keepalive", by_hand),
+            ("deep.keepalive", deep::keepalive),
         ],
     ),
     (
@@ -135,12 +136,12 @@ pub(crate) fn wants(step: u8) -> &'static [Want] {
     use Want::*;
     match step {
         0 => &[Health, Metrics, Config],
-        1 => &[Health, Network, Ecs, Metrics],
-        2 => &[LogGroups, Logs, Config, Ecs],
-        3 => &[Health, Network, Config, Metrics],
+        1 => &[Health, Network, Ecs, Metrics, Hosts],
+        2 => &[LogGroups, Logs, Config, Ecs, Hosts],
+        3 => &[Health, Network, Config, Metrics, Hosts],
         4 => &[Config, Health, Metrics, Ecs],
         5 => &[Ecs, Metrics, Logs, Config],
-        6 => &[Health, Config, Ecs, Logs],
+        6 => &[Health, Config, Ecs, Logs, Probe],
         7 => &[Config, Ecs, LogGroups],
         8 => &[Health, Network, Config, Ecs, Metrics],
         9 => &[Health, Config, Ecs],

@@ -122,6 +122,7 @@ pub(super) fn load(d: &mut Desk<'_>) {
 
 pub(super) fn host(d: &mut Desk<'_>) {
     let w = d.w;
+    super::hosts::resources(d);
     d.by_hand();
     for (note, text) in d.outputs() {
         let e = crate::procedure::Evidence { what: "note".into(), source: note.by.clone(), at: note.at };

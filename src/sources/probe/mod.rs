@@ -10,6 +10,7 @@ pub mod guard;
 pub mod http1;
 mod http2;
 pub mod idle;
+pub mod plain;
 pub mod repeat;
 mod stats;
 mod tcp;

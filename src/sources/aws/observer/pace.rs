@@ -77,6 +77,8 @@ pub fn interval(want: Option<Want>, every: &Every, watched: bool) -> Duration {
         Some(Want::AccessLog) => ACCESS_LOG,
         Some(Want::LogGroups) => unwatched(LOG_GROUPS, UNWATCHED),
         Some(Want::Logs) => every.logs,
+        // No cloud is asked for these.
+        Some(Want::Probe | Want::Hosts) => every.config,
     };
     wait.max(LEAST)
 }

@@ -1,0 +1,111 @@
+//! What probes measured of idle connections, as timers of the chain: a probe
+//! that was sent straight to a target tells how long the servers of its group
+//! keep connections.
+
+use super::entries::IDLE;
+use super::{Hop, Measured, settings};
+use crate::situation::probe::Kept;
+use crate::situation::{Datum, GroupState, Situation};
+use crate::text::SafeText;
+use jiff::Timestamp;
+use std::net::{IpAddr, SocketAddr};
+
+/// Timers that probes of targets measured, in the order of the addresses; then
+/// what hosts have configured for groups nobody measured.
+pub(super) fn measured(s: &Situation) -> Vec<Measured> {
+    let mut all = by_probes(s);
+    let configured = configured(s).filter(|m| !all.iter().any(|p| p.component == m.component));
+    let configured: Vec<Measured> = configured.collect();
+    all.extend(configured);
+    all
+}
+
+/// Keep-alive of the server that listens on the traffic port, as its host has it
+/// configured.
+fn configured(s: &Situation) -> impl Iterator<Item = Measured> {
+    s.hosts.values().filter_map(Datum::get).flat_map(move |k| {
+        let h = &k.value;
+        s.active_groups().into_iter().filter_map(move |(_, g)| {
+            let tg = g.group.as_ref()?;
+            let on = h.addresses.iter().filter_map(|a| a.parse::<IpAddr>().ok()).find_map(|ip| {
+                let ports = h.listening.iter().map(|l| l.port);
+                ports.into_iter().find(|p| has_target(s, g, SocketAddr::new(ip, *p)))
+            })?;
+            let server = server_of(&h.listening.iter().find(|l| l.port == on)?.process)?;
+            let setting = h.keepalive_of(server)?;
+            Some(Measured {
+                hop: Hop::Target,
+                component: tg.name.clone(),
+                setting: settings::SERVER_KEEPALIVE.into(),
+                seconds: setting.seconds?,
+                at: k.as_of,
+                source: format!(
+                    "configured: {} {} on {} ({})",
+                    setting.server, setting.name, h.asked, setting.place
+                )
+                .into(),
+            })
+        })
+    })
+}
+
+/// The server whose settings apply, by the name of the process that listens.
+fn server_of(process: &str) -> Option<&'static str> {
+    Some(match process {
+        "nginx" => "nginx",
+        "apache2" | "httpd" => "apache",
+        "node" => "node",
+        "gunicorn" => "gunicorn",
+        "uvicorn" => "uvicorn",
+        "java" => "tomcat",
+        p if p.starts_with("puma") => "puma",
+        _ => return None,
+    })
+}
+
+fn by_probes(s: &Situation) -> Vec<Measured> {
+    let idle = s
+        .lb()
+        .and_then(|l| l.attributes.value())
+        .map(|a| a.get(IDLE).and_then(|v| v.parse::<f64>().ok()).unwrap_or(60.0));
+    of_targets(s)
+        .filter_map(|(group, kept, at)| {
+            // A bound is an answer only where it lies beyond what it is compared with.
+            let bound = kept.at_least_s.filter(|least| idle.is_some_and(|i| *least > i + 1.0));
+            Some(Measured {
+                hop: Hop::Target,
+                component: group,
+                setting: settings::SERVER_KEEPALIVE.into(),
+                seconds: kept.seconds.or(bound)?,
+                at,
+                source: "probe".into(),
+            })
+        })
+        .collect()
+}
+
+/// Servers of this group end every connection after its answer, by a probe.
+pub(super) fn closes_each(s: &Situation, group: &str) -> bool {
+    let newest = of_targets(s).filter(|(name, ..)| name.as_str() == group).max_by_key(|(.., at)| *at);
+    newest.is_some_and(|(_, kept, _)| kept.closes_each)
+}
+
+fn of_targets(s: &Situation) -> impl Iterator<Item = (SafeText, &Kept, Timestamp)> {
+    s.kept.values().filter_map(Datum::get).filter_map(|k| {
+        let address: SocketAddr = k.value.address.parse().ok()?;
+        let (_, state) = s.active_groups().into_iter().find(|(_, g)| has_target(s, g, address))?;
+        Some((state.group.as_ref()?.name.clone(), &k.value, k.as_of))
+    })
+}
+
+/// Is this address and port one of the group's targets?
+fn has_target(s: &Situation, g: &GroupState, address: SocketAddr) -> bool {
+    let default = g.group.as_ref().and_then(|t| t.port);
+    g.health.value().into_iter().flatten().any(|t| {
+        let port = t.port.or(default);
+        let at = |ip: IpAddr| ip == address.ip();
+        let own = t.id.parse::<IpAddr>().is_ok_and(at);
+        let instance = || s.instance(&t.id).is_some_and(|i| i.addresses.iter().any(|a| at(*a)));
+        port == Some(address.port()) && (own || instance())
+    })
+}

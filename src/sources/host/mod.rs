@@ -1,0 +1,128 @@
+//! What hosts say of themselves: a fixed list of commands that only read, run
+//! here or by the system's own `ssh`, read into observations with units.
+//! Output is untrusted text. Command lines and configuration are read for
+//! timeouts and limits only; nothing else of them is kept.
+
+mod commands;
+mod parse;
+mod settings;
+mod transport;
+
+pub use commands::{COMMANDS, Command, script};
+pub use transport::{Reached, Trouble};
+
+use crate::situation::log::{LogLine, Tail, TailMode};
+use crate::situation::{Fact, Observation, Reason, Topic};
+use crate::sources::stamp::Stamps;
+use crate::text::SafeText;
+use jiff::Timestamp;
+use jiff::tz::{Offset, TimeZone};
+use parse::Answers;
+use std::time::{Duration, Instant};
+
+/// How long one host may take for the whole list.
+pub const LIMIT: Duration = Duration::from_secs(30);
+/// Lines of one log that are kept.
+const LINES: usize = 200;
+
+/// Asks one host everything: what it says, and the newest lines of its error
+/// logs. Never fails: a host that cannot be asked is an observation too.
+pub async fn observe(host: &Reached, limit: Duration) -> Vec<Observation> {
+    let started = Instant::now();
+    // Unlike anything a host prints, so that no file can forge an answer.
+    let mark = format!("==badgate-{:x}-{:x}==", std::process::id(), Timestamp::now().as_nanosecond());
+    let ran = host.run(&script(&mark), &mark, limit).await;
+    let at = Timestamp::now();
+    let took_ms = u32::try_from(started.elapsed().as_millis()).unwrap_or(u32::MAX);
+    let made = |topic, fact| Observation { at, source: host.to_string().into(), topic, fact, took_ms };
+    let topic = Topic::Host(host.to_string().into());
+    let output = match ran {
+        Ok(output) => output,
+        Err(Trouble::TimedOut) => {
+            let after_ms = u64::try_from(limit.as_millis()).unwrap_or(u64::MAX);
+            return vec![made(topic, Fact::Unknown(Reason::TimedOut { after_ms }))];
+        }
+        Err(Trouble::Failed(detail)) => {
+            return vec![made(topic, Fact::Unknown(Reason::Offline { detail: detail.into() }))];
+        }
+    };
+    let answers = Answers::read(&output.bytes, &mark);
+    let mut seen = parse::host(&host.to_string(), &answers);
+    let mut clock = answers.of("clock").lines();
+    let theirs = clock.next().and_then(|l| l.trim().parse::<f64>().ok());
+    let zone = clock.next().and_then(offset);
+    seen.clock_ms = theirs.zip(output.first).map(|(t, f)| ((t - f) * 1000.0).round());
+    let skew = seen.clock_ms.unwrap_or(0.0);
+    let mut out = vec![made(topic, Fact::Host(Box::new(seen)))];
+    for (file, text) in settings::files(answers.of("logs")) {
+        let name = SafeText::capped(format!("{host}:{file}"), 200);
+        let lines = lines(&name, text, zone.clone().unwrap_or(TimeZone::UTC), at, skew);
+        out.push(made(Topic::Tail(name.clone()), Fact::LogLines(lines)));
+        let tail = Tail { mode: TailMode::Polled, note: "read once, when the host was asked".into() };
+        out.push(made(Topic::Tail(name), Fact::Tail(tail)));
+    }
+    out
+}
+
+/// `+0900`.
+fn offset(text: &str) -> Option<TimeZone> {
+    let text = text.trim();
+    let (sign, digits) = match text.split_at_checked(1)? {
+        ("+", d) => (1, d),
+        ("-", d) => (-1, d),
+        _ => return None,
+    };
+    let (h, m): (i32, i32) = (digits.get(..2)?.parse().ok()?, digits.get(2..4)?.parse().ok()?);
+    Offset::from_seconds(sign * (h * 3600 + m * 60)).ok().map(TimeZone::fixed)
+}
+
+/// Lines with their times by our clock: the host's may be off.
+fn lines(group: &SafeText, text: &str, zone: TimeZone, now: Timestamp, skew_ms: f64) -> Vec<LogLine> {
+    let stamps = Stamps::new(zone);
+    let skew = jiff::SignedDuration::from_millis(skew_ms as i64);
+    let mut last = now;
+    let all: Vec<&str> = text.lines().filter(|l| !l.trim().is_empty()).collect();
+    all[all.len().saturating_sub(LINES)..]
+        .iter()
+        .map(|line| {
+            if let Some(t) = stamps.read(line.as_bytes(), now) {
+                last = t.checked_sub(skew).unwrap_or(t);
+            }
+            let text = SafeText::capped(line, 4096);
+            LogLine {
+                at: last,
+                group: group.clone(),
+                stream: SafeText::default(),
+                id: SafeText::default(),
+                text,
+            }
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_of_a_host_come_onto_one_clock() {
+        let now: Timestamp = "2026-11-22T01:54:00Z".parse().unwrap();
+        let text = "2026/11/22 10:53:50 [error] 7#7: *1 no live upstreams\n  continued\n";
+        // Nine hours east, and 2 s ahead.
+        let out =
+            lines(&"ssh:web-1:/var/log/nginx/error.log".into(), text, offset("+0900").unwrap(), now, 2000.0);
+        assert_eq!(out.len(), 2);
+        assert_eq!(out[0].at, "2026-11-22T01:53:48Z".parse::<Timestamp>().unwrap());
+        assert_eq!(out[1].at, out[0].at);
+    }
+
+    #[tokio::test]
+    async fn the_machine_this_runs_on_answers() {
+        let all = observe(&Reached::Local, Duration::from_secs(60)).await;
+        let Fact::Host(h) = &all[0].fact else { panic!("{:?}", all[0]) };
+        assert!(h.cores.is_some_and(|n| n > 0) && h.load.is_some(), "{h:?}");
+        assert!(h.memory.is_some_and(|m| m.total_mib > 0), "{h:?}");
+        assert!(h.clock_ms.is_some_and(|ms| ms.abs() < 60_000.0), "{h:?}");
+        assert_eq!(all[0].topic, Topic::Host("local".into()));
+    }
+}

@@ -1,0 +1,344 @@
+//! The answers of a host, read into facts with units. An answer that is not
+//! of the expected form gives nothing; it is never guessed at.
+
+use super::commands::COMMANDS;
+use super::settings::{self, Settings};
+use crate::situation::host::{Disk, Host, Listening, Memory};
+use crate::text::SafeText;
+use std::collections::BTreeMap;
+
+/// Items of each list that are kept.
+const KEPT: usize = 60;
+
+/// The answers by command.
+#[derive(Debug, Default)]
+pub struct Answers {
+    by: BTreeMap<String, (String, Option<i32>)>,
+    /// The script ran to its end.
+    pub whole: bool,
+}
+
+impl Answers {
+    /// Cuts the output of the script into its answers. Bytes that are no UTF-8
+    /// are replaced: what is read of them is words and numbers.
+    pub fn read(output: &[u8], mark: &str) -> Answers {
+        let text = String::from_utf8_lossy(output);
+        let mut out = Answers::default();
+        for part in text.split(&format!("{mark} ")).skip(1) {
+            let (id, body) = part.split_once('\n').unwrap_or((part, ""));
+            if id == "end" {
+                out.whole = true;
+                continue;
+            }
+            let end = format!("{mark}=");
+            let (body, code) = match body.rsplit_once(&end) {
+                Some((body, tail)) => (body, tail.trim().parse().ok()),
+                None => (body, None),
+            };
+            out.by.insert(id.to_owned(), (body.trim_end().to_owned(), code));
+        }
+        out
+    }
+
+    /// What a command printed; empty when it did not run or found nothing.
+    pub fn of(&self, id: &str) -> &str {
+        self.by.get(id).map_or("", |(text, _)| text.as_str())
+    }
+
+    fn ran(&self, id: &str) -> Result<(), &'static str> {
+        match self.by.get(id) {
+            None => Err("not reached"),
+            Some((_, None)) => Err("too long: cut off"),
+            Some((_, Some(124))) => Err("took too long"),
+            Some((text, Some(127))) if text.contains("not found") => Err("no such command there"),
+            Some(_) => Ok(()),
+        }
+    }
+}
+
+/// Reads everything but the clock.
+pub fn host(asked: &str, a: &Answers) -> Host {
+    let mut h = Host { asked: asked.into(), ..Host::default() };
+    let mut name = a.of("name").lines();
+    h.name = name.next().map(|n| SafeText::capped(n.trim(), 120)).unwrap_or_default();
+    h.cores = name.next().and_then(|n| n.trim().parse().ok());
+    h.addresses = name
+        .next()
+        .unwrap_or_default()
+        .split_whitespace()
+        .filter(|w| w.parse::<std::net::IpAddr>().is_ok())
+        .take(KEPT)
+        .map(SafeText::from)
+        .collect();
+    h.load = a.of("uptime").split_whitespace().next().and_then(|w| w.parse().ok());
+    h.pressure = pressure(a.of("pressure"));
+    h.memory = memory(a.of("memory"));
+    h.disks = disks(a.of("disk"), a.of("inodes"));
+    h.sockets = a.of("sockets").lines().filter_map(counted).take(KEPT).collect();
+    h.listening = a.of("listening").lines().filter_map(listening).take(KEPT).collect();
+    h.counters = a.of("counters").lines().filter_map(counter).take(KEPT).collect();
+    let mut tracked = a.of("conntrack").lines().filter_map(|l| l.trim().parse::<u64>().ok());
+    h.conntrack = tracked.next().zip(tracked.next());
+    h.kernel = lines(a.of("kernel"), |l| !l.is_empty() && !l.starts_with("sh:"));
+    h.firewall = firewall(a.of("nft"), a.of("iptables"));
+    h.failed_units = a
+        .of("units")
+        .lines()
+        .filter_map(|l| l.split_whitespace().find(|w| w.contains('.')))
+        .filter(|w| w.ends_with(".service") || w.ends_with(".socket") || w.ends_with(".mount"))
+        .take(KEPT)
+        .map(|w| SafeText::capped(w, 120))
+        .collect();
+    h.versions = versions(a.of("versions"));
+    let mut all = Settings::default();
+    settings::nginx(a.of("nginx"), &mut all);
+    settings::apache(a.of("apache"), &mut all);
+    settings::assignments("php-fpm", a.of("php-fpm"), &mut all);
+    settings::assignments("gunicorn", a.of("gunicorn"), &mut all);
+    settings::tomcat(a.of("tomcat"), &mut all);
+    settings::puma(a.of("puma"), &mut all);
+    settings::node(a.of("node"), &mut all);
+    settings::processes(a.of("processes"), &mut all);
+    h.settings = all.take();
+    h.silent = COMMANDS.iter().filter_map(|c| Some((c.id.into(), a.ran(c.id).err()?.into()))).collect();
+    h
+}
+
+fn lines(text: &str, keep: impl Fn(&str) -> bool) -> Vec<SafeText> {
+    text.lines().map(str::trim).filter(|l| keep(l)).take(KEPT).map(|l| SafeText::capped(l, 240)).collect()
+}
+
+/// `cpu` then `some avg10=1.23 avg60=...`.
+fn pressure(text: &str) -> Vec<(SafeText, f64)> {
+    let mut out = Vec::new();
+    let mut of = "";
+    for line in text.lines().map(str::trim) {
+        match line.strip_prefix("some avg10=") {
+            Some(tail) => {
+                if let Some(v) = tail.split_whitespace().next().and_then(|v| v.parse().ok()) {
+                    out.push((SafeText::from(of), v));
+                }
+            }
+            None if matches!(line, "cpu" | "memory" | "io") => of = line,
+            None => {}
+        }
+    }
+    out
+}
+
+fn memory(text: &str) -> Option<Memory> {
+    let mib = |name: &str| {
+        let line = text.lines().find_map(|l| l.strip_prefix(name)?.strip_prefix(':'))?;
+        Some(line.split_whitespace().next()?.parse::<u64>().ok()? / 1024)
+    };
+    let swap_total_mib = mib("SwapTotal")?;
+    Some(Memory {
+        total_mib: mib("MemTotal")?,
+        available_mib: mib("MemAvailable")?,
+        swap_total_mib,
+        swap_used_mib: swap_total_mib.saturating_sub(mib("SwapFree")?),
+    })
+}
+
+/// `df -P`: the last two columns are the share in use and the mount point.
+fn disks(space: &str, inodes: &str) -> Vec<Disk> {
+    let rows = |text: &str| -> Vec<(String, u32)> {
+        text.lines()
+            .skip(1)
+            .filter_map(|l| {
+                let words: Vec<&str> = l.split_whitespace().collect();
+                // Images are full by nature; pseudo file systems have no size.
+                if words.len() < 6 || words[0].starts_with("/dev/loop") || words[5].starts_with("/snap") {
+                    return None;
+                }
+                Some((words[5..].join(" "), words[4].strip_suffix('%')?.parse().ok()?))
+            })
+            .collect()
+    };
+    let mut out: Vec<Disk> = rows(space)
+        .into_iter()
+        .take(KEPT)
+        .map(|(mount, used)| Disk {
+            mount: SafeText::capped(&mount, 120),
+            used_percent: Some(used),
+            inodes_percent: None,
+        })
+        .collect();
+    for (mount, used) in rows(inodes) {
+        if let Some(d) = out.iter_mut().find(|d| d.mount.as_str() == mount) {
+            d.inodes_percent = Some(used);
+        }
+    }
+    out
+}
+
+/// `  12 CLOSE-WAIT`.
+fn counted(line: &str) -> Option<(SafeText, u64)> {
+    let mut words = line.split_whitespace();
+    let n = words.next()?.parse().ok()?;
+    Some((SafeText::capped(words.next()?, 20), n))
+}
+
+/// `LISTEN 0 511 0.0.0.0:80 0.0.0.0:* users:(("nginx",pid=1,fd=6))`.
+fn listening(line: &str) -> Option<Listening> {
+    let words: Vec<&str> = line.split_whitespace().collect();
+    let (&"LISTEN", Some(queued), Some(backlog), Some(local)) =
+        (words.first()?, words.get(1), words.get(2), words.get(3))
+    else {
+        return None;
+    };
+    let (address, port) = local.rsplit_once(':')?;
+    let process = line.split_once("users:((\"").and_then(|(_, t)| t.split('"').next()).unwrap_or_default();
+    Some(Listening {
+        address: SafeText::capped(address, 60),
+        port: port.parse().ok()?,
+        queued: queued.parse().ok()?,
+        backlog: backlog.parse().ok()?,
+        process: SafeText::capped(process, 60),
+    })
+}
+
+/// `TcpExtListenOverflows           0                  0.0`.
+fn counter(line: &str) -> Option<(SafeText, u64)> {
+    let mut words = line.split_whitespace();
+    let name = words.next().filter(|n| n.starts_with("Tcp"))?;
+    Some((SafeText::capped(name, 60), words.next()?.parse().ok()?))
+}
+
+/// Rules that keep packets out, nftables with the chain they stand in.
+fn firewall(nft: &str, iptables: &str) -> Vec<SafeText> {
+    let mut out = Vec::new();
+    let mut chain = "";
+    for line in nft.lines().map(str::trim) {
+        if let Some(name) = line.strip_prefix("chain ") {
+            chain = name.trim_end_matches(" {");
+        }
+        let refuses = line.split_whitespace().any(|w| matches!(w.trim_end_matches(';'), "drop" | "reject"));
+        if refuses && out.len() < KEPT {
+            out.push(SafeText::capped(format!("nft {chain}: {line}"), 240));
+        }
+    }
+    for line in iptables.lines().map(str::trim) {
+        let refuses = ["-j DROP", "-j REJECT", "INPUT DROP", "FORWARD DROP", "OUTPUT DROP"];
+        if refuses.iter().any(|r| line.contains(r)) && out.len() < KEPT {
+            out.push(SafeText::capped(format!("iptables {line}"), 240));
+        }
+    }
+    out
+}
+
+fn versions(text: &str) -> Vec<(SafeText, SafeText)> {
+    let mut out = Vec::new();
+    for line in text.lines().map(str::trim) {
+        let found = [
+            ("nginx", line.strip_prefix("nginx version: nginx/")),
+            ("apache", line.strip_prefix("Server version: Apache/")),
+            ("haproxy", line.strip_prefix("HAProxy version ")),
+            ("gunicorn", line.strip_prefix("gunicorn (version ")),
+            ("puma", line.strip_prefix("puma version ")),
+            ("php-fpm", line.strip_prefix("PHP ")),
+            ("node", line.strip_prefix('v').filter(|l| l.starts_with(|c: char| c.is_ascii_digit()))),
+        ];
+        let Some((server, Some(tail))) = found.into_iter().find(|(_, t)| t.is_some()) else { continue };
+        let version: String = tail.chars().take_while(|c| c.is_ascii_digit() || *c == '.').collect();
+        if !version.is_empty() {
+            out.push((SafeText::from(server), SafeText::from(version.trim_end_matches('.'))));
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const M: &str = "==m==";
+
+    fn answers(all: &[(&str, &str, i32)]) -> Answers {
+        let mut text = String::from("banner of the host\n");
+        for (id, body, code) in all {
+            text.push_str(&format!("{M} {id}\n{body}\n{M}={code}\n\n"));
+        }
+        text.push_str(&format!("{M} end\n"));
+        Answers::read(text.as_bytes(), M)
+    }
+
+    #[test]
+    fn answers_become_facts_with_units() {
+        let a = answers(&[
+            ("name", "web-1\n4\n10.0.1.5 fd12::1 ", 0),
+            ("uptime", "9.71 7.20 4.02 2/300 411", 0),
+            (
+                "pressure",
+                "cpu\nsome avg10=12.50 avg60=1.00 avg300=0 total=1\nmemory\nsome avg10=0.00 avg60=0\nfull avg10=9\nio\n",
+                0,
+            ),
+            (
+                "memory",
+                "MemTotal:        3880000 kB\nMemAvailable:      93184 kB\nSwapTotal:       2097148 kB\nSwapFree:         151548 kB",
+                0,
+            ),
+            (
+                "disk",
+                "Filesystem 1024-blocks Used Available Capacity Mounted on\n/dev/nvme0n1p1 20959212 20959200 12 100% /\n/dev/loop3 5 5 0 100% /snap/x\n",
+                0,
+            ),
+            ("inodes", "Filesystem Inodes IUsed IFree IUse% Mounted on\n/dev/nvme0n1p1 100 7 93 7% /\n", 0),
+            ("sockets", "    812 CLOSE-WAIT\n     40 ESTAB", 0),
+            (
+                "listening",
+                "LISTEN 0 511 0.0.0.0:80 0.0.0.0:* users:((\"nginx\",pid=7,fd=6))\nLISTEN 12 10 [::]:8080 [::]:*",
+                0,
+            ),
+            ("counters", "#kernel\nTcpExtListenOverflows           41                 0.0", 0),
+            ("conntrack", "65000\n65536", 0),
+            ("nft", "table inet f {\n chain input {\n tcp dport 8080 drop\n tcp dport 80 accept\n }\n}", 0),
+            ("iptables", "-P INPUT DROP\n-A INPUT -p tcp --dport 22 -j ACCEPT", 0),
+            ("units", "nginx.service loaded failed failed A web server", 0),
+            (
+                "versions",
+                "nginx version: nginx/1.29.8\nsh: 1: httpd: not found\nServer version: Apache/2.4.57 (Debian)\nv20.20.2\ngunicorn (version 20.1.0)",
+                0,
+            ),
+            ("kernel", "Out of memory: Killed process 7 (java)", 0),
+        ]);
+        assert!(a.whole);
+        let h = host("ssh:web-1", &a);
+        assert_eq!((h.name.as_str(), h.cores, h.load, h.addresses.len()), ("web-1", Some(4), Some(9.71), 2));
+        assert_eq!(h.pressure[0], ("cpu".into(), 12.5));
+        assert_eq!(
+            h.memory,
+            Some(Memory { total_mib: 3789, available_mib: 91, swap_total_mib: 2047, swap_used_mib: 1900 })
+        );
+        assert_eq!(h.disks, [Disk { mount: "/".into(), used_percent: Some(100), inodes_percent: Some(7) }]);
+        assert_eq!(h.sockets[0], ("CLOSE-WAIT".into(), 812));
+        assert_eq!((h.listening[0].process.as_str(), h.listening[0].port), ("nginx", 80));
+        assert_eq!((h.listening[1].queued, h.listening[1].backlog), (12, 10));
+        assert_eq!(h.counters, [("TcpExtListenOverflows".into(), 41)]);
+        assert_eq!(h.conntrack, Some((65_000, 65_536)));
+        assert_eq!(h.firewall, ["nft input: tcp dport 8080 drop", "iptables -P INPUT DROP"]);
+        assert_eq!(h.failed_units, ["nginx.service"]);
+        assert_eq!(h.version("nginx"), Some(vec![1, 29, 8]));
+        assert_eq!(h.versions.len(), 4);
+        // Commands that never ran say so.
+        assert!(h.silent.iter().any(|(id, why)| id == "processes" && why == "not reached"));
+    }
+
+    #[test]
+    fn binary_and_cut_output_gives_nothing_and_no_panic() {
+        for junk in [
+            &b""[..],
+            b"\xff\xfe\x00==m== name\n\xff\xff\n",
+            b"==m== memory\nMemTotal: x kB\n==m==",
+            b"==m== end",
+        ] {
+            let h = host("local", &Answers::read(junk, M));
+            assert_eq!((h.memory, h.load, h.listening.len()), (None, None, 0));
+        }
+        let a = answers(&[("disk", "x", 124), ("nft", "sh: 1: nft: not found", 127)]);
+        let h = host("local", &a);
+        let why = |id: &str| h.silent.iter().find(|(i, _)| i.as_str() == id).map(|(_, w)| w.to_string());
+        assert_eq!(why("disk").as_deref(), Some("took too long"));
+        assert_eq!(why("nft").as_deref(), Some("no such command there"));
+    }
+}
