@@ -18,6 +18,8 @@ use crate::text::SafeText;
 use jiff::Timestamp;
 use jiff::tz::{Offset, TimeZone};
 use parse::Answers;
+use std::collections::HashMap;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::time::{Duration, Instant};
 
 /// How long one host may take for the whole list.
@@ -82,20 +84,20 @@ fn lines(group: &SafeText, text: &str, zone: TimeZone, now: Timestamp, skew_ms: 
     let skew = jiff::SignedDuration::from_millis(skew_ms as i64);
     let mut last = now;
     let all: Vec<&str> = text.lines().filter(|l| !l.trim().is_empty()).collect();
+    let mut times_seen: HashMap<u64, usize> = HashMap::new();
     all[all.len().saturating_sub(LINES)..]
         .iter()
         .map(|line| {
             if let Some(t) = stamps.read(line.as_bytes(), now) {
                 last = t.checked_sub(skew).unwrap_or(t);
             }
+            // The same lines come again whenever the host is asked again.
+            let mut hash = DefaultHasher::new();
+            (group.as_str(), line).hash(&mut hash);
+            let n = times_seen.entry(hash.finish()).and_modify(|n| *n += 1).or_default();
+            let id = format!("{:016x}-{n}", hash.finish()).into();
             let text = SafeText::capped(line, 4096);
-            LogLine {
-                at: last,
-                group: group.clone(),
-                stream: SafeText::default(),
-                id: SafeText::default(),
-                text,
-            }
+            LogLine { at: last, group: group.clone(), stream: SafeText::default(), id, text }
         })
         .collect()
 }
@@ -114,6 +116,9 @@ mod tests {
         assert_eq!(out.len(), 2);
         assert_eq!(out[0].at, "2026-11-22T01:53:48Z".parse::<Timestamp>().unwrap());
         assert_eq!(out[1].at, out[0].at);
+        // Asked again, the same lines are the same lines.
+        let again = lines(&out[0].group, text, TimeZone::UTC, now, 0.0);
+        assert!(out[0].id == again[0].id && out[0].id != out[1].id);
     }
 
     #[tokio::test]
