@@ -87,7 +87,8 @@ fn own(options: &Options, target: &str, wants: &[Want], tx: &mpsc::Sender<Event>
             let _ = tx.send(Event::Observed(vec![seen])).await;
         }));
     }
-    for asked in options.hosts.iter().filter(|_| wants.contains(&Want::Hosts)).cloned() {
+    let hosts = if wants.contains(&Want::Hosts) { options.hosts.clone() } else { Vec::new() };
+    for asked in hosts {
         let tx = tx.clone();
         work.push(tokio::spawn(async move {
             let seen = host::observe(&asked, host::LIMIT).await;
