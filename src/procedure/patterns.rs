@@ -299,6 +299,14 @@ mod tests {
                 "java.sql.SQLTransientConnectionException: HikariPool-1 - Connection is not available, request timed out after 30000ms.",
             ),
             (
+                "httpd-status-timeout",
+                "[proxy_http:error] (70007)The timeout specified has expired: [client 10.0.1.9:1] AH01102: error reading status line from remote server 10.0.2.7:80",
+            ),
+            (
+                "httpd-worker-disabled",
+                "[proxy:error] AH00959: ap_proxy_connect_backend disabling worker for (10.0.2.7:80) for 60s",
+            ),
+            (
                 "node-heap",
                 "FATAL ERROR: Reached heap limit Allocation failed - JavaScript heap out of memory",
             ),

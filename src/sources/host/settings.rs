@@ -70,7 +70,7 @@ impl Unit {
                 };
             rest = &tail[end..];
         }
-        Some(total)
+        (!text.is_empty()).then_some(total)
     }
 }
 
