@@ -80,6 +80,8 @@ pub fn answers(world: &World, want: Want) -> Vec<Observation> {
             vec![said(world, "logs:DescribeLogGroups", Topic::LogGroups, Fact::LogGroups(list))]
         }
         Want::Logs => Vec::new(),
+        // A drill has neither an endpoint nor hosts to ask.
+        Want::Probe | Want::Hosts => Vec::new(),
     }
 }
 
