@@ -35,9 +35,10 @@ const CALLS: &[(&str, &str, &str, &[&str])] = &[
     ("ecs", "web-alb", "DescribeTaskDefinition", &["task definition"]),
     ("shop", "shop-alb", "DescribeListenerCertificates", &["listener certificates"]),
     ("shop", "shop-alb", "DescribeCertificate", &["certificate"]),
-    ("shop", "shop-alb", "DescribeInstanceStatus", &["instance status"]),
-    ("shop", "shop-alb", "DescribeAutoScalingGroups", &["Auto Scaling groups"]),
-    ("shop", "shop-alb", "LookupEvents", &["changes"]),
+    // What is asked only when something is wrong.
+    ("shop-broken", "shop-alb", "DescribeInstanceStatus", &["instance status"]),
+    ("shop-broken", "shop-alb", "DescribeAutoScalingGroups", &["Auto Scaling groups"]),
+    ("shop-broken", "shop-alb", "LookupEvents", &["changes"]),
 ];
 
 /// A fault as the emulator takes it, and the word for it.
