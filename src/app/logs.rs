@@ -102,9 +102,7 @@ pub fn run(args: &Logs) -> Result<u8, Failure> {
 
 fn elsewhere(args: &Logs) -> Failure {
     let name = if args.engine == Engine::Athena { "athena" } else { "insights" };
-    Failure::failed(format!(
-        "--engine {name} is not in this badgate; --engine local reads files, and takes about a minute for 100 GB of .gz"
-    ))
+    Failure::failed(format!("--engine {name} is not in this badgate; --engine local reads files"))
 }
 
 /// The first Ctrl-C ends reading and shows what was read; the second ends the program.
