@@ -224,6 +224,8 @@ impl Observer {
                 self.follow();
             }
             Command::ReloadCredentials => self.reload(),
+            // The cloud is only read here: it has offered nothing.
+            Command::Act { .. } => {}
         }
     }
 
