@@ -145,6 +145,8 @@ impl Watcher {
             Event::NoTarget { line } => self.no_target.push(line.to_string()),
             Event::Done { id } => self.done.push(id),
             Event::Called(call) => self.calls.push(call),
+            // The cloud offers nothing to do.
+            other => panic!("not of the cloud: {other:?}"),
         }
     }
 
