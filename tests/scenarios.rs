@@ -3,6 +3,7 @@
 #![allow(clippy::field_reassign_with_default, reason = "a test spoils one part of a healthy shop")]
 
 mod evidence;
+mod front;
 mod world;
 
 use badgate::diagnosis::causes::{RULES, examine};
@@ -73,6 +74,8 @@ struct World {
     keepalive: Option<f64>,
     /// Rows, changes and surroundings.
     around: evidence::Evidence,
+    /// What stands in front of the shop, or without it.
+    front: Option<front::Front>,
     /// IAM actions that are denied.
     denied: Vec<String>,
 }
@@ -214,6 +217,9 @@ fn build(w: &World) -> (Shop, Vec<Measured>) {
         shop.more.push(observed(Topic::Tail("/app/shop".into()), Fact::LogLines(lines.collect())));
     }
     evidence::add(&mut shop, &w.around, onset);
+    if let Some(f) = &w.front {
+        front::add(&mut shop, f);
+    }
     for action in &w.denied {
         let topic = match action.as_str() {
             "elasticloadbalancing:DescribeTargetHealth" => Topic::TargetHealth(WEB.into()),
@@ -227,6 +233,14 @@ fn build(w: &World) -> (Shop, Vec<Measured>) {
             "cloudtrail:LookupEvents" => Topic::Changes(LB.into()),
             "ec2:DescribeInstanceStatus" => Topic::InstanceStatus(VPC.into()),
             "lambda:GetFunctionConfiguration" => Topic::Function(evidence::FUNCTION.into()),
+            "cloudfront:GetDistributionConfig" => Topic::Distribution(front::EDGE.into()),
+            "apigateway:GET" => Topic::Api(front::API.into()),
+            "elasticloadbalancing:DescribeInstanceHealth" => Topic::InstanceHealth(front::CLASSIC.into()),
+            "front metrics" => Topic::FrontMetrics(front_id(w)),
+            "front log" => Topic::FrontLog(front_id(w)),
+            "lambda:GetFunctionConfiguration of the API" => Topic::Function(front::FN.into()),
+            "cloudwatch:GetMetricData of the NLB" => Topic::Metrics(front::NLB.into()),
+            "route53:ListResourceRecordSets" => Topic::Records("shop.example.com".into()),
             other => panic!("no topic for {other}"),
         };
         shop.more.retain(|o| o.topic != topic);
@@ -239,7 +253,13 @@ fn build(w: &World) -> (Shop, Vec<Measured>) {
                     | Topic::Changes(_)
                     | Topic::InstanceStatus(_)
                     | Topic::Function(_)
-            )
+                    | Topic::Distribution(_)
+                    | Topic::Api(_)
+                    | Topic::InstanceHealth(_)
+                    | Topic::FrontMetrics(_)
+                    | Topic::FrontLog(_)
+                    | Topic::Records(_)
+            ) || *t == Topic::Metrics(front::NLB.into())
         };
         if later(&topic) {
             shop.more.push(observed(topic, Fact::Unknown(denied)));
@@ -256,6 +276,11 @@ fn build(w: &World) -> (Shop, Vec<Measured>) {
         source: "probe".into(),
     });
     (shop, measured.into_iter().collect())
+}
+
+/// What the front of a world is known by.
+fn front_id(w: &World) -> SafeText {
+    w.front.as_ref().map(front::Front::id).unwrap_or_default()
 }
 
 fn ecs(shop: &mut Shop, e: &Ecs) {

@@ -12,7 +12,9 @@ pub enum Target {
     Url { url: String, host: String, port: Option<u16> },
     /// A host name, a load balancer's DNS name included, or an address.
     Host(String),
-    /// The name of a load balancer.
+    /// ARN of a distribution, an API, a function or a Classic Load Balancer.
+    Arn(String),
+    /// The name of a load balancer, an API or a function, or an id.
     Name(String),
 }
 
@@ -20,7 +22,11 @@ impl Target {
     /// The text to look up, as typed but for blanks around it.
     pub fn text(&self) -> &str {
         match self {
-            Target::LoadBalancer(s) | Target::TargetGroup(s) | Target::Host(s) | Target::Name(s) => s,
+            Target::LoadBalancer(s)
+            | Target::TargetGroup(s)
+            | Target::Arn(s)
+            | Target::Host(s)
+            | Target::Name(s) => s,
             Target::Url { url, .. } => url,
         }
     }
@@ -29,6 +35,7 @@ impl Target {
     pub fn names(&self) -> Vec<&str> {
         match self {
             Target::LoadBalancer(arn) | Target::TargetGroup(arn) => vec![arn, crate::situation::short(arn)],
+            Target::Arn(arn) => vec![arn, arn.rsplit(['/', ':']).next().unwrap_or(arn)],
             Target::Url { host, .. } => vec![host],
             Target::Host(s) | Target::Name(s) => vec![s],
         }
@@ -100,8 +107,20 @@ fn arn(s: &str) -> Result<Target, String> {
     let &[_, partition, service, region, account, resource] = parts.as_slice() else {
         return Err("is cut short: an ARN has six parts divided by colons".into());
     };
+    let known = match service {
+        "cloudfront" => resource.starts_with("distribution/"),
+        "lambda" => resource.starts_with("function:"),
+        "apigateway" => resource.starts_with("/restapis/") || resource.starts_with("/apis/"),
+        "execute-api" => !region.is_empty(),
+        _ => false,
+    };
+    if known {
+        return Ok(Target::Arn(s.to_owned()));
+    }
     if service != "elasticloadbalancing" {
-        return Err(format!("is an ARN of {service}; give that of a load balancer or target group"));
+        return Err(format!(
+            "is an ARN of {service}; give that of a load balancer, target group, distribution, API or function"
+        ));
     }
     if !partition.starts_with("aws") || region.is_empty() || account.is_empty() {
         return Err("is no whole ARN: partition, region or account is missing".into());
@@ -113,7 +132,7 @@ fn arn(s: &str) -> Result<Target, String> {
             Ok(Target::LoadBalancer(s.to_owned()))
         }
         ["targetgroup", name, id] if !name.is_empty() && !id.is_empty() => Ok(Target::TargetGroup(s.to_owned())),
-        ["loadbalancer", _] => Err("is a Classic Load Balancer; this version knows Application Load Balancers".into()),
+        ["loadbalancer", name] if !name.is_empty() => Ok(Target::Arn(s.to_owned())),
         ["listener" | "listener-rule", kind, name, id, ..] => Err(format!(
             "is the ARN of a listener; its load balancer is \
              arn:{partition}:{service}:{region}:{account}:loadbalancer/{kind}/{name}/{id}"
@@ -197,6 +216,14 @@ mod tests {
             (lb, Target::LoadBalancer(lb.into())),
             (tg, Target::TargetGroup(tg.into())),
             ("shop-alb", Target::Name("shop-alb".into())),
+            (
+                "arn:aws:cloudfront::1:distribution/E1A2B3",
+                Target::Arn("arn:aws:cloudfront::1:distribution/E1A2B3".into()),
+            ),
+            (
+                "arn:aws:elasticloadbalancing:r:1:loadbalancer/old",
+                Target::Arn("arn:aws:elasticloadbalancing:r:1:loadbalancer/old".into()),
+            ),
             (" shop-alb\n", Target::Name("shop-alb".into())),
             (
                 "Shop-1.ap-northeast-1.elb.amazonaws.com.",
@@ -224,7 +251,7 @@ mod tests {
             ("a\u{1b}[2J".into(), "holds a control character (U+001B)"),
             ("arn:aws:s3:::bucket".into(), "is an ARN of s3"),
             ("arn:aws".into(), "is cut short"),
-            (format!("{a}loadbalancer/classic"), "is a Classic Load Balancer"),
+            ("arn:aws:cloudfront::1:function/x".into(), "is an ARN of cloudfront"),
             (format!("{a}listener/app/shop/50dc/aa11"), "123456789012:loadbalancer/app/shop/50dc"),
             (format!("{a}loadbalancer/app/shop"), "is no ARN of a load balancer"),
             (format!("{a}targetgroup/web/"), "is no ARN of a load balancer"),

@@ -36,6 +36,16 @@ const FEW: f64 = 3.0;
 /// Nor is a smaller share of the requests than this.
 const RARE: f64 = 0.002;
 
+/// Counts of a Network Load Balancer that stand for flows that failed.
+pub(super) const NETWORK_FAULTS: [&str; 6] = [
+    "TCP_Target_Reset_Count",
+    "TCP_ELB_Reset_Count",
+    "PortAllocationErrorCount",
+    "RejectedFlowCount",
+    "SecurityGroupBlockedFlowCount_Inbound_TCP",
+    "SecurityGroupBlockedFlowCount_Outbound_TCP",
+];
+
 /// One target group in view.
 pub(super) struct Group<'a> {
     pub arn: &'a SafeText,
@@ -110,7 +120,8 @@ impl<'a> Case<'a> {
         let hour_ago = now.checked_sub(HOUR).unwrap_or(now);
         let refused = series::step_of(s, &lb, &["HTTPCode_ELB_4XX_Count"]).filter(|o| o.until.is_none());
         let unshaken = series::step_of(s, &lb, &[HANDSHAKES]).filter(|o| o.until.is_none());
-        let onset = inputs.onset.or(refused.as_ref()).or(unshaken.as_ref()).map(|o| o.at);
+        let flows = NETWORK_FAULTS.iter().filter_map(|n| flow_step(s, &lb, n)).map(|o| o.at).min();
+        let onset = inputs.onset.or(refused.as_ref()).or(unshaken.as_ref()).map(|o| o.at).or(flows);
         let from = onset.unwrap_or(hour_ago);
         let mut c = Case {
             s,
@@ -154,8 +165,9 @@ impl<'a> Case<'a> {
         c.no_metrics = c.metrics_reason();
         let errors = c.errors();
         let rare = c.requests().is_some_and(|all| all > 0.0 && errors.unwrap_or(0.0) / all < RARE);
-        c.failing =
-            inputs.onset.is_some_and(|o| o.until.is_none()) || errors.is_some_and(|n| n >= FEW) && !rare;
+        c.failing = flows.is_some()
+            || inputs.onset.is_some_and(|o| o.until.is_none())
+            || errors.is_some_and(|n| n >= FEW) && !rare;
         c.ill = c.groups.iter().any(|g| {
             g.in_use
                 && (g.certain || c.failing)
@@ -166,6 +178,21 @@ impl<'a> Case<'a> {
         let failed = c.count(HANDSHAKES).unwrap_or(0.0);
         c.unshaken = failed >= 10.0 && failed > all * 0.2;
         Some(c)
+    }
+
+    /// A Network Load Balancer, which speaks no HTTP.
+    pub fn is_network(&self) -> bool {
+        self.lb.contains(":loadbalancer/net/")
+    }
+
+    /// The step of a count of a Network Load Balancer that has not ended.
+    pub fn flow_step(&self, name: &str) -> Option<Onset> {
+        flow_step(self.s, &self.lb, name)
+    }
+
+    /// A count of a Network Load Balancer in the window.
+    pub fn flows(&self, name: &str) -> Option<f64> {
+        inside(flow_series(self.s, &self.lb, name)?, self.from)
     }
 
     /// 4xx by the load balancer itself in the window.
@@ -327,6 +354,24 @@ impl<'a> Case<'a> {
             None => format!("{n:.0} since {since}"),
         }
     }
+}
+
+fn flow_series<'a>(s: &'a Situation, lb: &SafeText, name: &str) -> Option<&'a Series> {
+    s.series(&MetricKey { namespace: "AWS/NetworkELB".into(), ..MetricKey::alb(lb.clone(), name, "Sum") })
+}
+
+/// The step of a count of a Network Load Balancer that has not ended. Minutes
+/// without a point while flows are counted had none.
+fn flow_step(s: &Situation, lb: &SafeText, name: &str) -> Option<Onset> {
+    let own = flow_series(s, lb, name).filter(|x| !x.points.is_empty())?;
+    let all = ["NewFlowCount", "ActiveFlowCount", "NewFlowCount_TCP", "ProcessedBytes"];
+    let clock = all.iter().find_map(|n| flow_series(s, lb, n).filter(|x| !x.points.is_empty()));
+    let mut minutes: Vec<Timestamp> =
+        clock.into_iter().chain([own]).flat_map(|x| &x.points).map(|p| p.0).collect();
+    minutes.sort_unstable();
+    minutes.dedup();
+    let known: Vec<f64> = minutes.iter().map(|t| own.at(*t).unwrap_or(0.0)).collect();
+    series::step(&minutes, &known, name).filter(|o| o.until.is_none())
 }
 
 /// Seconds a connection may be silent.

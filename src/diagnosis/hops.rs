@@ -1,10 +1,11 @@
 //! The path strip: every hop of the request path with one word on its state.
 //! Statuses are facts; a hop nobody has looked at is unknown, not fine.
 
+use super::fore;
 use super::path::{Leg, LegKind, Verdict};
 use super::series;
 use crate::situation::elb::{Listener, TargetHealth};
-use crate::situation::{GroupState, Situation};
+use crate::situation::{Datum, GroupState, Reason, Situation};
 use crate::text::SafeText;
 use serde::Serialize;
 
@@ -14,7 +15,14 @@ use serde::Serialize;
 pub enum HopKind {
     Client,
     Dns,
+    #[serde(rename = "cloudfront")]
+    CloudFront,
+    #[serde(rename = "api_gateway")]
+    ApiGateway,
+    Lambda,
     Alb,
+    Nlb,
+    Clb,
     Listener,
     TargetGroup,
     Target,
@@ -27,7 +35,12 @@ impl HopKind {
         match self {
             HopKind::Client => "client",
             HopKind::Dns => "dns",
+            HopKind::CloudFront => "cdn",
+            HopKind::ApiGateway => "api",
+            HopKind::Lambda => "lambda",
             HopKind::Alb => "alb",
+            HopKind::Nlb => "nlb",
+            HopKind::Clb => "clb",
             HopKind::Listener => "listener",
             HopKind::TargetGroup => "tg",
             HopKind::Target => "target",
@@ -86,7 +99,14 @@ const RECENT: usize = 5;
 /// The hops of the load balancer in view, front to back. `legs` are those of
 /// [`super::path::legs`] for the same situation.
 pub fn strip(s: &Situation, legs: &[Leg]) -> Vec<Hop> {
-    let mut out = vec![client(s), dns(s), alb(s)];
+    let mut out = vec![client(s), dns(s)];
+    out.extend(fronts(s));
+    if s.lb_arn().is_some() || out.len() == 2 {
+        out.push(alb(s));
+    } else {
+        // Nothing behind is known as a load balancer: the path ends here.
+        return out;
+    }
     out.extend(listeners(s, legs));
     for (arn, state) in s.active_groups() {
         out.push(group(arn, state));
@@ -153,6 +173,105 @@ fn dns(s: &Situation) -> Hop {
     hop(HopKind::Dns, t.host.clone(), Status::Ok, format!("{n} addr"), why)
 }
 
+/// Distribution, API, functions and Classic Load Balancer, front to back.
+fn fronts(s: &Situation) -> Vec<Hop> {
+    let Some(t) = s.target.value() else { return Vec::new() };
+    let mut out = Vec::new();
+    if !t.distribution.is_empty() {
+        let d = s.fronts.distributions.get(&t.distribution);
+        let name = d.and_then(Datum::value).and_then(|d| d.aliases.first()).unwrap_or(&t.distribution);
+        out.push(counted(
+            s,
+            HopKind::CloudFront,
+            &t.distribution,
+            name.clone(),
+            d.and_then(Datum::why_unknown),
+        ));
+    }
+    if !t.api.is_empty() {
+        let a = s.fronts.apis.get(&t.api);
+        let known = a.and_then(Datum::value);
+        let name = known.map_or(&t.api, |a| &a.name);
+        out.push(counted(s, HopKind::ApiGateway, &t.api, name.clone(), a.and_then(Datum::why_unknown)));
+        for f in known.into_iter().flat_map(|a| a.functions()) {
+            out.push(function(s, f));
+        }
+    }
+    if !t.function.is_empty() {
+        out.push(function(s, &t.function));
+    }
+    if !t.classic.is_empty() {
+        let c = s.fronts.classics.get(&t.classic);
+        out.push(counted(s, HopKind::Clb, &t.classic, t.classic.clone(), c.and_then(Datum::why_unknown)));
+        out.push(instances(s, &t.classic));
+    }
+    out
+}
+
+fn counted(s: &Situation, kind: HopKind, id: &SafeText, name: SafeText, gap: Option<Reason>) -> Hop {
+    let Some((bad, all)) = fore::recent(s, id, RECENT) else {
+        let metrics = s.fronts.metrics.get(id).map_or(Some(Reason::NotAsked), Datum::why_unknown);
+        let why = gap.or(metrics).map_or("no data points".into(), |r| r.phrase());
+        return hop(kind, name, Status::Unknown, "unknown", why);
+    };
+    if bad < 0.5 {
+        let why = format!("no 5xx among {all:.0} requests in {RECENT} min");
+        return hop(kind, name, Status::Ok, "no 5xx", why);
+    }
+    let share = if all > 0.0 { (bad / all * 100.0).min(100.0) } else { 100.0 };
+    let why = format!("{bad:.0} of {all:.0} requests ended with 5xx in {RECENT} min");
+    hop(kind, name, Status::Bad, format!("5xx {share:.1}%"), why)
+}
+
+fn function(s: &Situation, arn: &SafeText) -> Hop {
+    let name = arn.split(':').nth(6).unwrap_or(arn);
+    let Some(d) = s.functions.get(arn) else {
+        return hop(HopKind::Lambda, name, Status::Unknown, "unknown", "it was not looked at");
+    };
+    let Some(f) = d.value() else {
+        let why = d.why_unknown().map_or(String::new(), |r| r.phrase());
+        return hop(HopKind::Lambda, name, Status::Unknown, "unknown", why);
+    };
+    if !matches!(f.state.as_str(), "" | "Active" | "Inactive") {
+        return hop(
+            HopKind::Lambda,
+            name,
+            Status::Bad,
+            f.state.clone(),
+            format!("{} {}", f.state, f.state_reason),
+        );
+    }
+    match fore::recent_errors(s, arn, RECENT) {
+        Some(n) if n >= 1.0 => hop(
+            HopKind::Lambda,
+            name,
+            Status::Bad,
+            format!("errors {n:.0}"),
+            format!("{n:.0} errors and throttles in {RECENT} min"),
+        ),
+        Some(_) => hop(HopKind::Lambda, name, Status::Ok, "no errors", format!("no errors in {RECENT} min")),
+        None => hop(HopKind::Lambda, name, Status::Unknown, "unknown", "its metrics are not known"),
+    }
+}
+
+fn instances(s: &Situation, name: &SafeText) -> Hop {
+    let d = s.fronts.instance_health.get(name);
+    let Some(all) = d.and_then(Datum::value) else {
+        let why = d.and_then(Datum::why_unknown).unwrap_or(Reason::NotAsked).phrase();
+        return hop(HopKind::Target, "instances", Status::Unknown, "unknown", why);
+    };
+    let well = all.iter().filter(|i| i.state.as_str() == "InService").count();
+    let word = format!("{well}/{} in service", all.len());
+    let status = match well {
+        n if n == all.len() && n > 0 => Status::Ok,
+        0 => Status::Bad,
+        _ => Status::Warn,
+    };
+    let first = all.iter().find(|i| i.state.as_str() != "InService");
+    let why = first.map_or_else(|| word.clone(), |i| format!("{word}; {}: {}", i.id, i.description));
+    hop(HopKind::Target, "instances", status, word, why)
+}
+
 fn plural(n: usize, one: &'static str, many: &'static str) -> &'static str {
     if n == 1 { one } else { many }
 }
@@ -165,7 +284,8 @@ fn alb(s: &Situation) -> Hop {
         let why = state.lb.why_unknown().map_or(String::new(), |r| r.phrase());
         return hop(HopKind::Alb, "load balancer", Status::Unknown, "unknown", why);
     };
-    let make = |status, word: String, why: String| hop(HopKind::Alb, lb.name.clone(), status, word, why);
+    let kind = if lb.kind.as_str() == "network" { HopKind::Nlb } else { HopKind::Alb };
+    let make = |status, word: String, why: String| hop(kind, lb.name.clone(), status, word, why);
     match lb.state.as_str() {
         "failed" => return make(Status::Bad, "failed".into(), format!("state failed: {}", lb.state_reason)),
         "active" => {}
@@ -174,6 +294,9 @@ fn alb(s: &Situation) -> Hop {
             let word = if other.is_empty() { "unknown" } else { other };
             return make(status, word.into(), format!("state {word}: {}", lb.state_reason));
         }
+    }
+    if kind == HopKind::Nlb {
+        return network(s, &lb.arn, &make);
     }
     let Some(m) = series::summary(s, RECENT) else {
         return make(Status::Unknown, "active".into(), "active; no metrics yet".into());
@@ -214,6 +337,24 @@ fn alb(s: &Situation) -> Hop {
             }
         }
     }
+}
+
+/// A Network Load Balancer has no status codes: its resets tell.
+fn network(s: &Situation, arn: &SafeText, make: &dyn Fn(Status, String, String) -> Hop) -> Hop {
+    let Some(n) = fore::recent_resets(s, arn, RECENT) else {
+        let why =
+            s.lb().and_then(|l| l.metrics.why_unknown()).map_or("no data points".into(), |r| r.phrase());
+        return make(Status::Unknown, "active".into(), format!("active; metrics: {why}"));
+    };
+    if n < 1.0 {
+        return make(Status::Ok, "no resets".into(), format!("active, no resets in {RECENT} min"));
+    }
+    // Some resets are every day's.
+    make(
+        Status::Warn,
+        format!("resets {n:.0}"),
+        format!("{n:.0} flows reset by it or its targets in {RECENT} min"),
+    )
 }
 
 fn listeners(s: &Situation, legs: &[Leg]) -> Vec<Hop> {

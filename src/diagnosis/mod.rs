@@ -6,6 +6,7 @@ mod around;
 mod case;
 pub mod catalogue;
 pub mod causes;
+pub mod fore;
 pub mod hops;
 pub mod judgement;
 pub mod path;

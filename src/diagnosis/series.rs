@@ -235,7 +235,7 @@ pub fn step_of(s: &Situation, lb: &SafeText, names: &[&str]) -> Option<Onset> {
     step(&minutes, &known, names.first().copied().unwrap_or_default())
 }
 
-fn step(minutes: &[Timestamp], known: &[f64], what: &str) -> Option<Onset> {
+pub(super) fn step(minutes: &[Timestamp], known: &[f64], what: &str) -> Option<Onset> {
     let n = known.len();
     let sum: f64 = known.iter().sum();
     if n <= BEFORE || sum <= 0.0 {
@@ -322,6 +322,25 @@ fn errors(s: &Situation, arn: &SafeText, minutes: usize) -> Option<(Vec<Timestam
         }
     }
     Some(out)
+}
+
+/// 5xx of a load balancer and its targets since a moment, as far as known.
+pub(super) fn failures_since(s: &Situation, lb: &SafeText, from: Timestamp) -> Option<f64> {
+    let (minutes, known) = errors(s, lb, LOOK_BACK)?;
+    let inside: Vec<f64> = minutes.iter().zip(&known).filter(|(t, _)| **t >= from).map(|(_, n)| *n).collect();
+    (!inside.is_empty()).then(|| inside.iter().sum())
+}
+
+/// Have the requests of a load balancer all but ceased in the last minutes?
+pub(super) fn ran_dry(s: &Situation, lb: &SafeText) -> bool {
+    let Some(x) = s.series(&MetricKey::alb(lb.clone(), "RequestCount", "Sum")) else { return false };
+    let Some(at) = s.at else { return false };
+    let recent = at.checked_sub(SignedDuration::from_mins(8)).unwrap_or(at);
+    let mut before: Vec<f64> = x.points.iter().filter(|p| p.0 < recent).map(|p| p.1).collect();
+    before.sort_by(f64::total_cmp);
+    let usual = before.get(before.len() / 2).copied().unwrap_or(0.0);
+    let now: f64 = x.points.iter().filter(|p| p.0 >= recent).map(|p| p.1).sum::<f64>() / 8.0;
+    usual >= 5.0 && now < usual * 0.3
 }
 
 /// Does an action of the load balancer answer with a 5xx by itself?

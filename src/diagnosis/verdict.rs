@@ -41,12 +41,16 @@ impl Standing {
 
 /// Where on the path a cause sits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
-#[serde(rename_all = "snake_case")]
+#[serde(rename_all = "lowercase")]
 pub enum Hop {
     Client,
     Dns,
+    CloudFront,
+    ApiGateway,
     Tls,
     Alb,
+    Nlb,
+    Clb,
     Network,
     Target,
     Lambda,
@@ -61,7 +65,11 @@ impl Hop {
             Hop::Client => "client",
             Hop::Dns => "dns",
             Hop::Tls => "tls",
+            Hop::CloudFront => "cloudfront",
+            Hop::ApiGateway => "apigateway",
             Hop::Alb => "alb",
+            Hop::Nlb => "nlb",
+            Hop::Clb => "clb",
             Hop::Network => "network",
             Hop::Target => "target",
             Hop::Lambda => "lambda",

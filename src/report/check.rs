@@ -204,6 +204,38 @@ fn essentials(s: &Situation) -> Vec<(Topic, Reason)> {
         }
     };
     need(Topic::Target, s.target.why_unknown());
+    if let Some(t) = s.target.value() {
+        let f = &s.fronts;
+        let why = |d: Option<Option<Reason>>| d.unwrap_or(Some(Reason::NotAsked));
+        let mut front = |topic: Topic, id: &SafeText, d: Option<Option<Reason>>| {
+            need(topic, why(d));
+            let metrics = f.metrics.get(id).map(|m| m.why_unknown());
+            need(Topic::FrontMetrics(id.clone()), why(metrics));
+        };
+        if !t.distribution.is_empty() {
+            let id = &t.distribution;
+            front(Topic::Distribution(id.clone()), id, f.distributions.get(id).map(|d| d.why_unknown()));
+        }
+        if !t.api.is_empty() {
+            front(Topic::Api(t.api.clone()), &t.api, f.apis.get(&t.api).map(|d| d.why_unknown()));
+        }
+        if !t.classic.is_empty() {
+            let id = &t.classic;
+            front(Topic::Classic(id.clone()), id, f.classics.get(id).map(|d| d.why_unknown()));
+        }
+        if !t.function.is_empty() {
+            let id = &t.function;
+            front(Topic::Function(id.clone()), id, s.functions.get(id).map(|d| d.why_unknown()));
+        }
+        if !t.classic.is_empty() {
+            let health = f.instance_health.get(&t.classic).map(|d| d.why_unknown());
+            need(Topic::InstanceHealth(t.classic.clone()), why(health));
+        }
+        let alone = [&t.distribution, &t.api, &t.classic, &t.function].iter().any(|x| !x.is_empty());
+        if alone && t.lb.is_empty() {
+            return out;
+        }
+    }
     let Some(arn) = s.lb_arn().cloned() else {
         need(Topic::LoadBalancer(SafeText::default()), Some(Reason::NotAsked));
         return out;
@@ -225,18 +257,42 @@ fn essentials(s: &Situation) -> Vec<(Topic, Reason)> {
 /// Everything whose newest attempt failed, and what nobody asked but matters.
 fn unknown(s: &Situation) -> Vec<Unknown> {
     let mut out: Vec<Unknown> = Vec::new();
-    let mut add = |topic: &Topic, reason: &Reason| {
-        let line = Unknown { what: topic.to_string().into(), reason: reason.phrase().into() };
+    let mut add = |what: String, reason: &Reason| {
+        let line = Unknown { what: what.into(), reason: reason.phrase().into() };
         if !out.contains(&line) {
             out.push(line);
         }
     };
     for (topic, reason) in essentials(s) {
-        add(&topic, &reason);
+        add(topic.to_string(), &reason);
+    }
+    for (topic, what, reason) in parts(s) {
+        add(format!("{what} of {topic}"), &reason);
     }
     for (topic, gap) in &s.gaps {
         if !matches!(gap.reason, Reason::NotApplicable { .. }) {
-            add(topic, &gap.reason);
+            add(topic.to_string(), &gap.reason);
+        }
+    }
+    out
+}
+
+/// Parts of answers that could not be read, though the rest was.
+fn parts(s: &Situation) -> Vec<(Topic, SafeText, Reason)> {
+    let mut out = Vec::new();
+    for (id, d) in &s.fronts.apis {
+        for (what, why) in d.value().into_iter().flat_map(|a| &a.gaps) {
+            out.push((Topic::Api(id.clone()), what.clone(), why.clone()));
+        }
+    }
+    for (id, d) in &s.functions {
+        for (what, why) in d.value().into_iter().flat_map(|f| &f.gaps) {
+            out.push((Topic::Function(id.clone()), what.clone(), why.clone()));
+        }
+    }
+    for (id, d) in &s.fronts.classics {
+        if let Some(why) = d.value().and_then(|c| c.gap.clone()) {
+            out.push((Topic::Classic(id.clone()), "attributes".into(), why));
         }
     }
     out

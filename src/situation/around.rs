@@ -1,6 +1,7 @@
 //! What surrounds a request path: changes, status checks, Auto Scaling,
 //! certificates, databases, functions.
 
+use super::datum::Reason;
 use crate::text::SafeText;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -150,6 +151,10 @@ pub struct Function {
     /// Principals its resource policy allows to invoke it; `None` when the
     /// policy could not be read.
     pub invokers: Option<Vec<SafeText>>,
+    /// Log group it writes to; empty when it is the usual one.
+    pub log_group: SafeText,
+    /// Parts that could not be read, by IAM action or in words.
+    pub gaps: Vec<(SafeText, Reason)>,
 }
 
 #[cfg(test)]

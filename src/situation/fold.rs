@@ -7,6 +7,7 @@ use super::datum::{Datum, Gap, Known, Reason};
 use super::ecs::{Service, Task, TaskDefinition};
 use super::elb::{Attributes, Listener, LoadBalancer, Rule, TargetGroup, TargetHealth, TargetKey};
 use super::host::Host;
+use super::front::Fronts;
 use super::log::{LogGroup, LogRing, Tail};
 use super::metric::{MetricKey, Series};
 use super::net::{Instance, Interface, NetworkAcl, PrefixList, RouteTable, SecurityGroup, Subnet};
@@ -37,6 +38,8 @@ pub struct LbState {
     /// Certificates by listener ARN.
     pub certificates: BTreeMap<SafeText, Datum<Vec<SafeText>>>,
     pub scaling: Datum<Vec<ScalingGroup>>,
+    /// By listener ARN.
+    pub listener_attributes: BTreeMap<SafeText, Datum<Attributes>>,
 }
 
 /// Everything known about one target group.
@@ -130,6 +133,8 @@ pub struct Situation {
     pub kept: BTreeMap<SafeText, Datum<Kept>>,
     /// The newest look at each host, by how it was asked for.
     pub hosts: BTreeMap<SafeText, Datum<Box<Host>>>,
+    /// Distributions, APIs, Classic Load Balancers, records.
+    pub fronts: Fronts,
     pub log_groups: Datum<Vec<LogGroup>>,
     /// State of each followed log, by group name.
     pub tails: BTreeMap<SafeText, Datum<Tail>>,
@@ -248,6 +253,11 @@ impl Situation {
             (Topic::TaskDefinition(arn), Fact::TaskDefinition(v)) => {
                 set(self.task_definitions.entry(arn.clone()).or_default(), v, at, src)
             }
+            (Topic::FrontMetrics(id), Fact::Metrics(v)) => {
+                let newest = self.fronts.metrics.entry(id.clone()).or_default().learn((), at, src.clone());
+                self.take_metrics(v, newest);
+                false
+            }
             (Topic::HostMetrics(lb), Fact::Metrics(v)) => {
                 let newest = self.lb_mut(lb).host_metrics.learn((), at, src.clone());
                 self.take_metrics(v, newest);
@@ -264,6 +274,10 @@ impl Situation {
             (Topic::ListenerCertificates(listener), Fact::CertificateArns(v)) => {
                 let lb = self.lb_of_listener(listener);
                 set(self.lb_mut(&lb).certificates.entry(listener.clone()).or_default(), v, at, src)
+            }
+            (Topic::ListenerAttributes(listener), Fact::Attributes(v)) => {
+                let lb = self.lb_of_listener(listener);
+                set(self.lb_mut(&lb).listener_attributes.entry(listener.clone()).or_default(), v, at, src)
             }
             (Topic::Certificate(arn), Fact::Certificate(v)) => {
                 set(self.certificates.entry(arn.clone()).or_default(), v, at, src)
@@ -306,7 +320,7 @@ impl Situation {
             }
             // A fact under a topic it does not belong to can only come from a
             // damaged or newer journal; it is kept there and shown nowhere.
-            _ => return None,
+            (topic, fact) => return self.fronts.take(topic, fact, at, src),
         })
     }
 
@@ -467,6 +481,10 @@ impl Situation {
                 let lb = self.lb_of_listener(l);
                 self.lb_mut(&lb).certificates.entry(l.clone()).or_default().fail(gap)
             }
+            Topic::ListenerAttributes(l) => {
+                let lb = self.lb_of_listener(l);
+                self.lb_mut(&lb).listener_attributes.entry(l.clone()).or_default().fail(gap)
+            }
             Topic::Certificate(a) => self.certificates.entry(a.clone()).or_default().fail(gap),
             Topic::InstanceStatus(v) => self.vpc_mut(v).status.fail(gap),
             Topic::Scaling(a) => self.lb_mut(a).scaling.fail(gap),
@@ -476,6 +494,7 @@ impl Situation {
             Topic::Host(name) => self.hosts.entry(name.clone()).or_default().fail(gap),
             Topic::LogGroups => self.log_groups.fail(gap),
             Topic::Tail(g) => self.tails.entry(g.clone()).or_default().fail(gap),
+            other => self.fronts.fail(other, gap).unwrap_or(false),
         }
     }
 

@@ -8,6 +8,7 @@ pub mod ecs;
 pub mod elb;
 mod fold;
 pub mod host;
+pub mod front;
 pub mod level;
 pub mod log;
 pub mod metric;

@@ -7,6 +7,7 @@ use super::datum::Reason;
 use super::ecs::{Service, Task, TaskDefinition};
 use super::elb::{Attributes, Listener, LoadBalancer, Rule, TargetGroup, TargetHealth};
 use super::host::Host;
+use super::front::{Api, Classic, Distribution, FrontLog, InstanceHealth, Records};
 use super::log::{LogGroup, LogLine, Tail};
 use super::metric::Series;
 use super::net::{Instance, Interface, NetworkAcl, PrefixList, RouteTable, SecurityGroup, Subnet};
@@ -87,6 +88,24 @@ pub enum Topic {
     Probe(SafeText),
     /// One host, by how it was asked for: `local`, `ssh:web-1`.
     Host(SafeText),
+    /// Attributes of a listener, by ARN.
+    ListenerAttributes(SafeText),
+    /// One CloudFront distribution by id.
+    Distribution(SafeText),
+    /// One API of API Gateway by id.
+    Api(SafeText),
+    /// One Classic Load Balancer by name.
+    Classic(SafeText),
+    /// Instances of a Classic Load Balancer, by its name.
+    InstanceHealth(SafeText),
+    /// What Route 53 holds for one host name.
+    Records(SafeText),
+    /// Metrics of a distribution, API, function or Classic Load Balancer, by its id.
+    FrontMetrics(SafeText),
+    /// The log of one of these, by its id.
+    FrontLog(SafeText),
+    /// Changes around the onset for one of these, by its id.
+    FrontChanges(SafeText),
     /// Log groups that could be tailed.
     LogGroups,
     /// The tail of one log group by name.
@@ -129,6 +148,15 @@ impl Topic {
             | Topic::Function(s)
             | Topic::Probe(s)
             | Topic::Host(s)
+            | Topic::ListenerAttributes(s)
+            | Topic::Distribution(s)
+            | Topic::Api(s)
+            | Topic::Classic(s)
+            | Topic::InstanceHealth(s)
+            | Topic::Records(s)
+            | Topic::FrontMetrics(s)
+            | Topic::FrontLog(s)
+            | Topic::FrontChanges(s)
             | Topic::Tail(s) => s.as_str(),
         }
     }
@@ -169,6 +197,15 @@ impl Topic {
             Topic::Function(_) => "function",
             Topic::Probe(_) => "probe",
             Topic::Host(_) => "host",
+            Topic::ListenerAttributes(_) => "listener attributes",
+            Topic::Distribution(_) => "CloudFront distribution",
+            Topic::Api(_) => "API",
+            Topic::Classic(_) => "Classic Load Balancer",
+            Topic::InstanceHealth(_) => "instance health",
+            Topic::Records(_) => "DNS records",
+            Topic::FrontMetrics(_) => "metrics",
+            Topic::FrontLog(_) => "access log",
+            Topic::FrontChanges(_) => "changes",
             Topic::LogGroups => "log groups",
             Topic::Tail(_) => "log tail",
         }
@@ -245,6 +282,12 @@ pub enum Fact {
     Function(Function),
     Probe(Box<Probe>),
     Host(Box<Host>),
+    Distribution(Box<Distribution>),
+    Api(Box<Api>),
+    Classic(Box<Classic>),
+    InstanceHealth(Vec<InstanceHealth>),
+    Records(Records),
+    FrontLog(Box<FrontLog>),
     LogGroups(Vec<LogGroup>),
     /// New lines of a tail, oldest first.
     LogLines(Vec<LogLine>),
@@ -287,6 +330,10 @@ pub struct Identity {
     pub expires: Option<Timestamp>,
 }
 
+fn blank(text: &SafeText) -> bool {
+    text.is_empty()
+}
+
 /// What the TARGET on the command line turned out to be.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
@@ -303,6 +350,18 @@ pub struct ResolvedTarget {
     pub lb: SafeText,
     /// Restricts the view to this target group, when the target was one.
     pub target_group: SafeText,
+    /// Id of the CloudFront distribution in front; empty when there is none.
+    #[serde(skip_serializing_if = "blank")]
+    pub distribution: SafeText,
+    /// Id of the API in front, or behind the distribution.
+    #[serde(skip_serializing_if = "blank")]
+    pub api: SafeText,
+    /// Name of the Classic Load Balancer.
+    #[serde(skip_serializing_if = "blank")]
+    pub classic: SafeText,
+    /// ARN of the function asked for, when nothing stands in front of it.
+    #[serde(skip_serializing_if = "blank")]
+    pub function: SafeText,
     /// How it was matched: `name`, `arn`, `dns name`, `addresses`.
     pub matched_by: SafeText,
 }

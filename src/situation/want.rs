@@ -52,14 +52,19 @@ impl Want {
     pub fn of(topic: &Topic) -> Option<Want> {
         Some(match topic {
             Topic::Identity | Topic::Target | Topic::Probe(_) | Topic::Host(_) => return None,
-            Topic::TargetHealth(_) => Want::Health,
+            Topic::TargetHealth(_) | Topic::InstanceHealth(_) => Want::Health,
             Topic::LoadBalancer(_)
             | Topic::LbAttributes(_)
             | Topic::Listeners(_)
             | Topic::Rules(_)
             | Topic::TargetGroups(_)
             | Topic::TgAttributes(_)
-            | Topic::Tags(_) => Want::Config,
+            | Topic::Tags(_)
+            | Topic::ListenerAttributes(_)
+            | Topic::Distribution(_)
+            | Topic::Api(_)
+            | Topic::Classic(_)
+            | Topic::Records(_) => Want::Config,
             Topic::LbInterfaces(_)
             | Topic::Subnets(_)
             | Topic::SecurityGroups(_)
@@ -68,9 +73,9 @@ impl Want {
             | Topic::Instances(_)
             | Topic::Interfaces(_)
             | Topic::PrefixList(_) => Want::Network,
-            Topic::Metrics(_) | Topic::HostMetrics(_) => Want::Metrics,
-            Topic::Changes(_) => Want::Changes,
-            Topic::AccessLog(_) => Want::AccessLog,
+            Topic::Metrics(_) | Topic::HostMetrics(_) | Topic::FrontMetrics(_) => Want::Metrics,
+            Topic::Changes(_) | Topic::FrontChanges(_) => Want::Changes,
+            Topic::AccessLog(_) | Topic::FrontLog(_) => Want::AccessLog,
             Topic::ListenerCertificates(_)
             | Topic::Certificate(_)
             | Topic::InstanceStatus(_)

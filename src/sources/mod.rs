@@ -15,6 +15,7 @@ pub mod aws;
 pub mod drill;
 pub mod file_tail;
 pub mod host;
+pub mod front_log;
 mod line_cap;
 pub mod outbox;
 pub mod probe;

@@ -77,7 +77,8 @@ fn weight(hop: &Hop) -> u8 {
     };
     // Where the fault of a 502 mostly shows.
     let kind = match hop.kind {
-        HopKind::Alb => 6,
+        HopKind::Alb | HopKind::Nlb | HopKind::Clb => 6,
+        HopKind::CloudFront | HopKind::ApiGateway | HopKind::Lambda => 5,
         HopKind::TargetGroup => 5,
         HopKind::Target => 4,
         HopKind::Listener => 3,

@@ -11,17 +11,6 @@ fn host(c: &Case<'_>) -> Option<String> {
     c.s.target.value().map(|t| t.host.to_string()).filter(|h| !h.is_empty())
 }
 
-pub(super) fn record(c: &Case<'_>, b: &mut Ballot) {
-    match c.s.target.get() {
-        Some(t) if !t.value.host.is_empty() && !t.value.lb.is_empty() => {
-            let value =
-                format!("{} leads to this load balancer, matched by {}", t.value.host, t.value.matched_by);
-            b.con(Strong, Seen::new("name resolution", value, t.source.clone(), t.as_of));
-        }
-        _ => b.lack("addresses of the public name", Reason::NotAsked),
-    }
-}
-
 pub(super) fn delegation(c: &Case<'_>, b: &mut Ballot) {
     match c.s.target.get() {
         Some(t) if !t.value.addresses.is_empty() => {

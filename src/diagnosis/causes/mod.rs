@@ -3,15 +3,21 @@
 //! follows from that in one place, [`Ballot::close`].
 
 mod alb;
+mod api;
 mod ballot;
+mod classic;
 mod client;
 mod deploy;
+pub(super) mod dns;
+mod edge;
 mod lambda;
 mod network;
+mod nlb;
 mod proxies;
 mod target;
 
 use super::case::{Case, Inputs};
+use super::fore::Front;
 use super::timeouts::Measured;
 use super::verdict::{Diagnosis, Hop, Next, Standing, Verdict};
 use crate::situation::Situation;
@@ -38,7 +44,37 @@ pub struct Rule {
     pub level: Level,
     /// Causes that what can be seen from outside does not tell from this one.
     pub twins: &'static [&'static str],
-    judge: fn(&Case<'_>, &mut Ballot),
+    judge: Judge,
+}
+
+/// Who judges a cause: whatever stands in view.
+#[derive(Clone, Copy)]
+enum Judge {
+    /// The load balancer.
+    Balancer(fn(&Case<'_>, &mut Ballot)),
+    /// What stands in front of it, or alone.
+    Front(fn(&Front<'_>, &mut Ballot)),
+    /// The load balancer where it is behind, else what stands alone.
+    Either(fn(&Case<'_>, &mut Ballot), fn(&Front<'_>, &mut Ballot)),
+}
+
+const fn front(
+    id: &'static str,
+    hop: Hop,
+    twins: &'static [&'static str],
+    judge: fn(&Front<'_>, &mut Ballot),
+) -> Rule {
+    Rule { id, hop, level: Level::Root, twins, judge: Judge::Front(judge) }
+}
+
+const fn either(
+    id: &'static str,
+    hop: Hop,
+    twins: &'static [&'static str],
+    balancer: fn(&Case<'_>, &mut Ballot),
+    alone: fn(&Front<'_>, &mut Ballot),
+) -> Rule {
+    Rule { id, hop, level: Level::Root, twins, judge: Judge::Either(balancer, alone) }
 }
 
 const fn rule(
@@ -48,7 +84,7 @@ const fn rule(
     twins: &'static [&'static str],
     judge: fn(&Case<'_>, &mut Ballot),
 ) -> Rule {
-    Rule { id, hop, level, twins, judge }
+    Rule { id, hop, level, twins, judge: Judge::Balancer(judge) }
 }
 
 const ABRUPT: &[&str] = &[
@@ -69,6 +105,14 @@ const FUNCTION: &[&str] = &[
     "alb-lambda-invoke-error",
     "lambda-payload-too-large",
 ];
+const CONNECT: &[&str] = &[
+    "cf-origin-connect-refused",
+    "cf-origin-tls-name-mismatch",
+    "cf-origin-cert-invalid",
+    "cf-origin-tls-protocol-mismatch",
+    "cf-origin-port-or-policy-mismatch",
+];
+const API: &[&str] = &["apigw-lambda-malformed-response", "apigw-lambda-function-error", "lambda-timeout"];
 const INSIDE: &[&str] =
     &["app-exception-or-plugin-bug", "local-proxy-upstream-failure", "dependency-db-unavailable"];
 
@@ -76,11 +120,30 @@ const PROXY: &[&str] = &["local-proxy-upstream-failure", "app-worker-timeout-kil
 
 /// Every rule, in the order of the catalogue.
 pub const RULES: &[Rule] = &[
-    rule("dns-record-wrong-target", Hop::Dns, Level::Root, &[], client::record),
+    front("dns-record-wrong-target", Hop::Dns, &[], dns::record),
     rule("dns-delegation-or-resolution-failure", Hop::Dns, Level::Root, &[], client::delegation),
     rule("dns-stale-cache-at-caller", Hop::Dns, Level::Root, &[], client::stale),
     rule("client-aborts-before-response", Hop::Client, Level::Mechanism, &[], client::aborts),
     rule("client-request-rejected", Hop::Client, Level::Root, &[], client::rejected),
+    front("cf-origin-dns-error", Hop::CloudFront, &[], edge::dns),
+    front("cf-origin-connect-refused", Hop::CloudFront, CONNECT, edge::refused),
+    front("cf-origin-unreachable-timeout", Hop::CloudFront, &[], edge::unreachable),
+    front("cf-origin-tls-name-mismatch", Hop::CloudFront, CONNECT, edge::name),
+    front("cf-origin-cert-invalid", Hop::CloudFront, CONNECT, edge::certificate),
+    front("cf-origin-tls-protocol-mismatch", Hop::CloudFront, CONNECT, edge::protocol),
+    front("cf-origin-port-or-policy-mismatch", Hop::CloudFront, CONNECT, edge::port),
+    front("cf-origin-response-timeout", Hop::CloudFront, &[], edge::slow),
+    front("cf-origin-keepalive-race", Hop::CloudFront, &[], edge::keep_alive),
+    front("cf-origin-bad-response", Hop::CloudFront, &[], edge::bad_response),
+    front("cf-edge-function-error", Hop::CloudFront, &[], edge::function),
+    front("cf-error-cached", Hop::CloudFront, &[], edge::cached),
+    front("cf-capacity-or-limit", Hop::CloudFront, &[], edge::capacity),
+    front("apigw-lambda-malformed-response", Hop::ApiGateway, API, api::malformed),
+    front("apigw-lambda-function-error", Hop::ApiGateway, API, api::function_error),
+    front("apigw-lambda-invoke-rejected", Hop::ApiGateway, &[], api::rejected),
+    front("apigw-integration-timeout", Hop::ApiGateway, &[], api::timeout),
+    front("apigw-integration-mapping-error", Hop::ApiGateway, &[], api::mapping),
+    front("apigw-private-integration-broken", Hop::ApiGateway, &[], api::private),
     rule("alb-no-usable-targets", Hop::Alb, Level::Root, &[], alb::no_targets),
     rule("alb-all-unhealthy-fail-open", Hop::Alb, Level::Effect, &[], alb::fail_open),
     rule("alb-partial-unhealthy-targets", Hop::Alb, Level::Effect, &[], alb::partial),
@@ -100,6 +163,12 @@ pub const RULES: &[Rule] = &[
     rule("alb-early-close-on-upload", Hop::Alb, Level::Root, ABRUPT, alb::upload),
     rule("alb-capacity-limits", Hop::Alb, Level::Root, &[], alb::capacity),
     rule("alb-waf-or-auth-failure", Hop::Alb, Level::Root, &[], alb::auth),
+    rule("nlb-target-reset-or-unhealthy", Hop::Nlb, Level::Root, &[], nlb::reset),
+    rule("nlb-idle-timeout-rst", Hop::Nlb, Level::Root, &[], nlb::idle),
+    rule("nlb-client-ip-or-port-exhaustion", Hop::Nlb, Level::Root, &[], nlb::exhausted),
+    front("clb-malformed-response", Hop::Clb, &[], classic::malformed),
+    front("clb-no-capacity-503", Hop::Clb, &[], classic::no_capacity),
+    front("clb-backend-close-or-slow-504", Hop::Clb, &[], classic::closed),
     rule("sg-target-ingress-missing", Hop::Network, Level::Root, &[], network::target_ingress),
     rule("sg-lb-egress-missing", Hop::Network, Level::Root, &[], network::lb_egress),
     rule("nacl-forward-denied", Hop::Network, Level::Root, &[], network::acl_forward),
@@ -107,7 +176,7 @@ pub const RULES: &[Rule] = &[
     rule("route-missing-or-blackhole", Hop::Network, Level::Root, &[], network::route),
     rule("host-firewall-blocks", Hop::Network, Level::Root, SILENT, network::host_firewall),
     rule("conntrack-or-mtu-drop", Hop::Network, Level::Root, &[], network::conntrack),
-    rule("lb-listener-cert-problem", Hop::Tls, Level::Root, &[], client::certificate),
+    either("lb-listener-cert-problem", Hop::Tls, &[], client::certificate, edge::viewers),
     rule("client-tls-handshake-failure", Hop::Tls, Level::Root, &[], client::handshake),
     rule("app-process-down-or-crashing", Hop::Target, Level::Root, REFUSED, target::process_down),
     rule("memory-exhausted-oom", Hop::Target, Level::Root, &[], target::memory),
@@ -124,11 +193,11 @@ pub const RULES: &[Rule] = &[
     rule("ungraceful-shutdown-or-scale-in", Hop::Deploy, Level::Root, &[], deploy::ungraceful),
     rule("dependency-db-unavailable", Hop::Dependency, Level::Root, INSIDE, deploy::database),
     rule("dependency-external-api-slow", Hop::Dependency, Level::Root, &[], deploy::external),
-    rule("lambda-timeout", Hop::Lambda, Level::Root, FUNCTION, lambda::timeout),
-    rule("lambda-throttled", Hop::Lambda, Level::Root, FUNCTION, lambda::throttled),
+    either("lambda-timeout", Hop::Lambda, FUNCTION, lambda::timeout, api::function_timeout),
+    either("lambda-throttled", Hop::Lambda, FUNCTION, lambda::throttled, api::throttled),
     rule("alb-lambda-invalid-response", Hop::Lambda, Level::Root, FUNCTION, lambda::invalid_response),
     rule("alb-lambda-invoke-error", Hop::Lambda, Level::Root, FUNCTION, lambda::invoke_error),
-    rule("lambda-payload-too-large", Hop::Lambda, Level::Root, FUNCTION, lambda::payload),
+    either("lambda-payload-too-large", Hop::Lambda, FUNCTION, lambda::payload, api::payload),
     rule("apache-two-tier-keepalive-race", Hop::Target, Level::Root, &[], proxies::apache_race),
     rule("apache-proxy-timeout-or-error-state", Hop::Target, Level::Root, &[], proxies::apache_error_state),
     rule("nginx-upstream-keepalive-default-change", Hop::Target, Level::Root, PROXY, proxies::nginx_pool),
@@ -153,14 +222,33 @@ pub fn examine(s: &Situation, measured: &[Measured]) -> Diagnosis {
 /// how many decisive and strong pieces of evidence speak for it, then in the
 /// order of the catalogue. The same situation always gives the same order.
 pub fn diagnose(s: &Situation, inputs: &Inputs<'_>) -> Diagnosis {
-    let Some(case) = Case::new(s, *inputs) else { return Diagnosis::default() };
-    let mut out = Diagnosis { trouble: case.trouble(), from: Some(case.from), ..Diagnosis::default() };
-    let calm = !case.trouble() && case.no_metrics.is_none() && case.no_health().is_none();
+    let case = Case::new(s, *inputs);
+    let Some(front) = Front::new(s, inputs, case.as_ref()) else { return Diagnosis::default() };
+    let (before, behind) = (front.trouble(), case.as_ref().is_some_and(Case::trouble));
+    // What is over behind is history, not why requests fail in front.
+    let behind = behind && !front.behind_is_over();
+    let from = front.from().or(case.as_ref().map(|c| c.from));
+    let mut out = Diagnosis { trouble: before || behind, from, ..Diagnosis::default() };
+    let seen = case.as_ref().is_none_or(|c| c.no_metrics.is_none() && c.no_health().is_none());
+    let calm = !out.trouble && seen && front.seen();
     let mut ranked: Vec<(Verdict, usize)> = Vec::new();
     for (i, r) in RULES.iter().enumerate() {
         let mut ballot = Ballot::default();
-        (r.judge)(&case, &mut ballot);
-        match ballot.close(r, case.trouble()) {
+        let trouble = match (r.judge, &case) {
+            (Judge::Balancer(judge) | Judge::Either(judge, _), Some(case)) if applies(r, case) => {
+                judge(case, &mut ballot);
+                if let Judge::Either(_, alone) = r.judge {
+                    alone(&front, &mut ballot);
+                }
+                behind || (before && matches!(r.hop, Hop::Lambda | Hop::Tls))
+            }
+            (Judge::Front(judge) | Judge::Either(_, judge), _) => {
+                judge(&front, &mut ballot);
+                before || (behind && r.hop == Hop::Dns)
+            }
+            _ => continue,
+        };
+        match ballot.close(r, trouble) {
             // Where all is seen and all is well, there is nothing to look into.
             Some(Closed::Verdict(v)) if calm && v.standing == Standing::Unchecked => {}
             Some(Closed::Verdict(v)) => ranked.push((v, i)),
@@ -181,6 +269,18 @@ pub fn diagnose(s: &Situation, inputs: &Inputs<'_>) -> Diagnosis {
     });
     out.verdicts = ranked.into_iter().map(|(v, _)| v).collect();
     out
+}
+
+/// Does a cause make sense for this load balancer? One that knows no HTTP
+/// has none of the causes of those that do.
+fn applies(r: &Rule, c: &Case<'_>) -> bool {
+    let network = c.is_network();
+    match r.hop {
+        Hop::Alb => !network,
+        Hop::Nlb => network,
+        Hop::Client => !network,
+        _ => true,
+    }
 }
 
 /// Names the causes that stand alike and that nothing seen tells apart, and

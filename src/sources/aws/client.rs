@@ -80,6 +80,8 @@ struct Shared {
     calls: mpsc::Sender<Call>,
     limiter: Limiter,
     clients: RwLock<Arc<Clients>>,
+    /// Handles on other regions: a path through CloudFront is in two.
+    elsewhere: tokio::sync::Mutex<Vec<(String, Aws)>>,
 }
 
 impl Aws {
@@ -99,7 +101,10 @@ impl Aws {
     ) -> Result<Self, Reason> {
         let clients = Clients::load(&options, place.as_ref(), &calls).await?;
         let clients = RwLock::new(Arc::new(clients));
-        Ok(Self { shared: Arc::new(Shared { options, place, calls, limiter: Limiter::new(), clients }) })
+        let elsewhere = tokio::sync::Mutex::default();
+        Ok(Self {
+            shared: Arc::new(Shared { options, place, calls, limiter: Limiter::new(), clients, elsewhere }),
+        })
     }
 
     /// Reads configuration and credentials anew, for every clone of this handle.
@@ -107,7 +112,32 @@ impl Aws {
         let place = self.shared.place.as_ref();
         let fresh = Clients::load(&self.shared.options, place, &self.shared.calls).await?;
         *self.shared.clients.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(fresh);
+        // Those of other regions are made anew when they are next needed.
+        self.shared.elsewhere.lock().await.clear();
         Ok(())
+    }
+
+    /// The same account in another region; this very handle in its own. Its
+    /// budgets are its own, as they are at AWS.
+    pub async fn in_region(&self, region: &str) -> Result<Aws, Reason> {
+        if self.region().as_str() == region {
+            return Ok(self.clone());
+        }
+        let mut known = self.shared.elsewhere.lock().await;
+        if let Some((_, aws)) = known.iter().find(|(r, _)| r == region) {
+            return Ok(aws.clone());
+        }
+        let options = Options { region: Some(region.to_string()), ..self.shared.options.clone() };
+        let loading = Self::load_at(self.shared.place.clone(), options, self.shared.calls.clone());
+        let aws = Box::pin(loading).await?;
+        known.push((region.to_string(), aws.clone()));
+        Ok(aws)
+    }
+
+    /// The region where CloudFront keeps metrics, certificates and changes.
+    pub async fn global(&self) -> Result<Aws, Reason> {
+        let first = super::plain::first_region(&self.region());
+        self.in_region(first).await
     }
 
     /// The clients as of now. Ask for them anew for each call: credentials may

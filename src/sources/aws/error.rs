@@ -178,6 +178,7 @@ where
 fn missing(code: &str) -> bool {
     let code = code.strip_suffix("Exception").unwrap_or(code);
     code.ends_with("NotFound")
+        || matches!(code, "NoSuchDistribution" | "NoSuchHostedZone" | "NoSuchBucket" | "NoSuchKey")
 }
 
 /// The action an "is not authorized to perform: ec2:DescribeSubnets" speaks

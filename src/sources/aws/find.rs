@@ -5,9 +5,9 @@ use super::client::Aws;
 use super::cloudwatch::{self, Metric, Query};
 use super::names::{Names, Resolved};
 use super::operations as op;
-use super::target::{Arn, Asked, Host, elb_dns, nearest, other_service};
+use super::target::{Arn, Asked, Host, elb_dns, is_distribution_id, nearest, other_service};
 use crate::situation::elb::{LoadBalancer, TargetGroup};
-use crate::situation::{Reason, ResolvedTarget, short};
+use crate::situation::{Observation, Reason, ResolvedTarget, short};
 use crate::sources::{Candidate, Event};
 use crate::text::SafeText;
 use elb::Which;
@@ -35,6 +35,10 @@ pub struct Found {
     pub lb: Option<LoadBalancer>,
     /// All its target groups, when the list that was read is complete.
     pub groups: Option<Vec<TargetGroup>>,
+    /// What else was learned on the way.
+    pub also: Vec<Observation>,
+    /// Who is to be asked from now on, when that is another region.
+    pub aws: Option<Aws>,
 }
 
 /// How the search ended.
@@ -55,6 +59,8 @@ pub struct Search {
     pub asked: Asked,
     /// What the host name led to, when the target has one.
     pub resolved: Option<Resolved>,
+    /// Why the host name led nowhere, when it did not.
+    pub unresolved: Option<Reason>,
     pub names: Names,
     /// Where candidates go as they become known.
     pub events: mpsc::Sender<Event>,
@@ -71,10 +77,14 @@ impl Search {
             Asked::TargetGroup(arn) => self.by_group(arn).await,
             Asked::Name(name) => self.by_name(name).await,
             Asked::Host { host, .. } => self.by_host(host).await,
+            Asked::Distribution(id) => self.by_distribution(id, "id").await,
+            Asked::Api { id, stage, .. } => self.by_api(id, stage, "id").await,
+            Asked::Function { arn, .. } => self.by_function(arn).await,
+            Asked::Classic { name, .. } => self.by_classic(name, "arn").await,
         }
     }
 
-    fn one(&self, by: &str, source: &'static str, mut found: Found, arn: &str) -> Outcome {
+    pub(super) fn one(&self, by: &str, source: &'static str, mut found: Found, arn: &str) -> Outcome {
         let resolved = self.resolved.clone().unwrap_or_default();
         let host = match &self.asked {
             Asked::Host { host, .. } => SafeText::from(host.to_string()),
@@ -89,6 +99,10 @@ impl Search {
             lb: arn.into(),
             target_group: found.target.target_group,
             matched_by: by.into(),
+            distribution: found.target.distribution,
+            api: found.target.api,
+            classic: found.target.classic,
+            function: found.target.function,
         };
         Outcome::One(Box::new(found))
     }
@@ -103,6 +117,13 @@ impl Search {
     /// The load balancer by name, and the first page of all target groups in
     /// the same round trip: with them target health can be asked for next.
     async fn by_name(&self, name: &str) -> Result<Outcome, Reason> {
+        // The form of an id says where to look first.
+        if is_distribution_id(name) {
+            match self.by_distribution(name, "id").await {
+                Ok(Outcome::None(_)) => {}
+                other => return other,
+            }
+        }
         let (lb, page) =
             join(elb::load_balancer(&self.aws, Which::Name(name.into())), elb::some_target_groups(&self.aws))
                 .await;
@@ -113,10 +134,16 @@ impl Search {
                 let group = page.iter().flat_map(|p| &p.0).find(|g| g.name.as_str() == name).cloned();
                 match group {
                     Some(group) => Ok(self.of_group(group, "target group name").await),
-                    None => self.no_such_name(name).await,
+                    None => match self.by_other_name(name).await? {
+                        Some(outcome) => Ok(outcome),
+                        None => self.no_such_name(name).await,
+                    },
                 }
             }
-            Err(reason) => self.by_their_groups(page, name, "name").ok_or(reason),
+            Err(reason) => match self.by_their_groups(page, name, "name") {
+                Some(outcome) => Ok(outcome),
+                None => self.by_other_name(name).await.ok().flatten().ok_or(reason),
+            },
         }
     }
 
@@ -140,7 +167,7 @@ impl Search {
             return Ok(self.with_groups("name", lb.clone(), None));
         }
         let near = nearest(name, all.iter().map(|lb| lb.name.as_str()));
-        let what = format!("no load balancer or target group is named {name}");
+        let what = format!("no load balancer, target group, distribution, API or function is named {name}");
         Ok(self.none(&what, &all, &near).await)
     }
 
@@ -184,6 +211,11 @@ impl Search {
             names.push(name.clone());
         }
         names.extend(resolved.names.iter().cloned());
+        for name in &names {
+            if let Some(outcome) = self.by_telling_name(name).await? {
+                return Ok(outcome);
+            }
+        }
         // The DNS name as good as says the load balancer's own name.
         if let Some(dns) = names.iter().find_map(|n| elb_dns(n)) {
             let (lb, page) = join(
@@ -199,6 +231,9 @@ impl Search {
                 Ok(_) | Err(Reason::NotFound { .. }) => {}
                 Err(reason) => return self.by_their_groups(page, &dns.lb, "dns name").ok_or(reason),
             }
+            if let Some(outcome) = self.by_classic_dns(&dns).await? {
+                return Ok(outcome);
+            }
             let all = self.all().await?;
             if let Some(lb) = all.iter().find(|lb| lb.dns_name.eq_ignore_ascii_case(&dns.dns_name)) {
                 return Ok(self.with_groups("dns name", lb.clone(), page));
@@ -211,7 +246,18 @@ impl Search {
             let via = names.last().filter(|_| names.len() > 1).map(|n| format!(" ({n})")).unwrap_or_default();
             return Ok(Outcome::None(format!("{host}{via} is {service}")));
         }
-        self.by_addresses(host, &resolved.addresses).await
+        if let Host::Name(name) = host
+            && let Some(outcome) = self.by_records(name).await?
+        {
+            return Ok(outcome);
+        }
+        match &self.unresolved {
+            None => self.by_addresses(host, &resolved.addresses).await,
+            Some(Reason::NotFound { what }) => Ok(Outcome::None(format!(
+                "{what} is not there; give the load balancer's name or ARN, or --resolve HOST:PORT:ADDR"
+            ))),
+            Some(reason) => Err(reason.clone()),
+        }
     }
 
     /// Who owns the addresses? AWS writes the load balancer into its network

@@ -133,8 +133,16 @@ impl Intercept for Guard {
             return Ok(());
         }
         let wire = match meta.service() {
-            "CloudWatch" | "CloudWatch Logs" | "ECS" | "CloudTrail" | "ACM" | "Lambda" => Wire::Json,
-            "EC2" | "STS" | "Elastic Load Balancing v2" | "Auto Scaling" | "RDS" => Wire::Xml,
+            "CloudWatch" | "CloudWatch Logs" | "ECS" | "CloudTrail" | "ACM" | "Lambda" | "API Gateway"
+            | "ApiGatewayV2" => Wire::Json,
+            "EC2"
+            | "STS"
+            | "Elastic Load Balancing v2"
+            | "Auto Scaling"
+            | "RDS"
+            | "CloudFront"
+            | "Route 53"
+            | "Elastic Load Balancing" => Wire::Xml,
             "S3" if meta.name() == "ListObjectsV2" => Wire::Xml,
             _ => return Ok(()),
         };

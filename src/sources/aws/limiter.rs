@@ -38,6 +38,8 @@ pub fn share(family: Family) -> Share {
         Family::Trail => s(2.0, 1.5, 0.0, 2),
         Family::Objects => s(40.0, 20.0, 0.0, 8),
         Family::Around => s(20.0, 5.0, 0.0, 6),
+        Family::Front => s(12.0, 4.0, 2.0, 6),
+        Family::Zones => s(8.0, 2.0, 0.0, 3),
     }
 }
 

@@ -9,6 +9,7 @@ pub mod ask;
 pub mod client;
 pub mod cloudwatch;
 mod convert;
+mod descend;
 mod error;
 mod find;
 mod guard;

@@ -31,11 +31,15 @@ pub enum Family {
     Objects,
     /// Auto Scaling, ACM, RDS, Lambda reads: tens a second each.
     Around,
+    /// CloudFront and API Gateway reads: API Gateway allows 10 a second and less.
+    Front,
+    /// Route 53: 5 requests a second for a whole account.
+    Zones,
 }
 
 impl Family {
     /// All families, in the order of their discriminants.
-    pub const ALL: [Family; 11] = [
+    pub const ALL: [Family; 13] = [
         Family::Sts,
         Family::Elb,
         Family::Ec2,
@@ -47,6 +51,8 @@ impl Family {
         Family::Trail,
         Family::Objects,
         Family::Around,
+        Family::Front,
+        Family::Zones,
     ];
 }
 
@@ -180,6 +186,57 @@ operations! {
     GET_FUNCTION_CONCURRENCY = "lambda" "Lambda" "GetFunctionConcurrency"
         Some("lambda:GetFunctionConcurrency"), Around, false, "concurrency set aside for a function";
 
+    LIST_DISTRIBUTIONS = "cloudfront" "CloudFront" "ListDistributions"
+        Some("cloudfront:ListDistributions"), Front, true, "finding the CloudFront distribution of a host name";
+    GET_DISTRIBUTION = "cloudfront" "CloudFront" "GetDistribution"
+        Some("cloudfront:GetDistribution"), Front, true, "domain name and deployment state of a distribution";
+    GET_DISTRIBUTION_CONFIG = "cloudfront" "CloudFront" "GetDistributionConfig"
+        Some("cloudfront:GetDistributionConfig"), Front, true, "origins, behaviours and timeouts of a distribution";
+    GET_ORIGIN_REQUEST_POLICY = "cloudfront" "CloudFront" "GetOriginRequestPolicy"
+        Some("cloudfront:GetOriginRequestPolicy"), Front, false, "whether the viewer's Host header goes to the origin";
+    LIST_HOSTED_ZONES = "route53" "Route 53" "ListHostedZones"
+        Some("route53:ListHostedZones"), Zones, true, "the zone that holds a host name";
+    LIST_RESOURCE_RECORD_SETS = "route53" "Route 53" "ListResourceRecordSets"
+        Some("route53:ListResourceRecordSets"), Zones, true, "where a host name's record leads";
+    GET_REST_APIS = "apigateway" "API Gateway" "GetRestApis"
+        Some("apigateway:GET"), Front, true, "finding a REST API by name";
+    GET_REST_API = "apigateway" "API Gateway" "GetRestApi"
+        Some("apigateway:GET"), Front, true, "REST APIs";
+    GET_STAGES = "apigateway" "API Gateway" "GetStages"
+        Some("apigateway:GET"), Front, false, "stages of an API and their logs";
+    GET_RESOURCES = "apigateway" "API Gateway" "GetResources"
+        Some("apigateway:GET"), Front, false, "what the methods of an API are integrated with";
+    GET_INTEGRATION = "apigateway" "API Gateway" "GetIntegration"
+        Some("apigateway:GET"), Front, false, "what the methods of an API are integrated with";
+    GET_VPC_LINKS = "apigateway" "API Gateway" "GetVpcLinks"
+        Some("apigateway:GET"), Front, false, "VPC links of REST APIs";
+    GET_DOMAIN_NAMES = "apigateway" "API Gateway" "GetDomainNames"
+        Some("apigateway:GET"), Front, false, "custom domain names of REST APIs";
+    GET_BASE_PATH_MAPPINGS = "apigateway" "API Gateway" "GetBasePathMappings"
+        Some("apigateway:GET"), Front, false, "which API a custom domain name leads to";
+    GET_APIS = "apigatewayv2" "ApiGatewayV2" "GetApis"
+        Some("apigateway:GET"), Front, true, "finding an HTTP API by name";
+    GET_API = "apigatewayv2" "ApiGatewayV2" "GetApi"
+        Some("apigateway:GET"), Front, true, "HTTP APIs";
+    GET_V2_STAGES = "apigatewayv2" "ApiGatewayV2" "GetStages"
+        Some("apigateway:GET"), Front, false, "stages of an HTTP API and their logs";
+    GET_INTEGRATIONS = "apigatewayv2" "ApiGatewayV2" "GetIntegrations"
+        Some("apigateway:GET"), Front, false, "what the routes of an HTTP API are integrated with";
+    GET_ROUTES = "apigatewayv2" "ApiGatewayV2" "GetRoutes"
+        Some("apigateway:GET"), Front, false, "routes of an HTTP API";
+    GET_V2_VPC_LINKS = "apigatewayv2" "ApiGatewayV2" "GetVpcLinks"
+        Some("apigateway:GET"), Front, false, "VPC links of HTTP APIs";
+    GET_API_MAPPINGS = "apigatewayv2" "ApiGatewayV2" "GetApiMappings"
+        Some("apigateway:GET"), Front, false, "which API a custom domain name leads to";
+    DESCRIBE_CLASSICS = "elb" "Elastic Load Balancing" "DescribeLoadBalancers"
+        Some("elasticloadbalancing:DescribeLoadBalancers"), Elb, true, "Classic Load Balancers";
+    DESCRIBE_INSTANCE_HEALTH = "elb" "Elastic Load Balancing" "DescribeInstanceHealth"
+        Some("elasticloadbalancing:DescribeInstanceHealth"), Elb, true, "instance health behind a Classic Load Balancer";
+    DESCRIBE_CLASSIC_ATTRIBUTES = "elb" "Elastic Load Balancing" "DescribeLoadBalancerAttributes"
+        Some("elasticloadbalancing:DescribeLoadBalancerAttributes"), Elb, false, "idle timeout and access log of a Classic Load Balancer";
+    DESCRIBE_LISTENER_ATTRIBUTES = "elbv2" "Elastic Load Balancing v2" "DescribeListenerAttributes"
+        Some("elasticloadbalancing:DescribeListenerAttributes"), Elb, false, "idle timeout of a Network Load Balancer's listener";
+
     DESCRIBE_DELIVERY_SOURCES = "logs" "CloudWatch Logs" "DescribeDeliverySources"
         Some("logs:DescribeDeliverySources"), LogLists, false, "access logs delivered to CloudWatch Logs";
     DESCRIBE_DELIVERIES = "logs" "CloudWatch Logs" "DescribeDeliveries"
@@ -228,6 +285,9 @@ pub fn may_sign(sdk_service: &str, name: &str, allow_changes: bool) -> bool {
 /// The one action that reads what somebody stored, and where it may.
 const OBJECTS: &str = "s3:GetObject";
 const LOG_OBJECTS: &str = "arn:aws:s3:::*/AWSLogs/*/elasticloadbalancing/*";
+/// CloudFront's standard logs have no folder of their own: the name of a file
+/// begins with the distribution's id, and all end alike.
+const EDGE_OBJECTS: &str = "arn:aws:s3:::*.????-??-??-??.????????.gz";
 
 /// The least-privilege policy: exactly the actions of the table, sorted.
 /// None of the list and describe actions of these services takes a resource,
@@ -242,7 +302,7 @@ pub fn iam_policy() -> Value {
         "Version": "2012-10-17",
         "Statement": [
             { "Sid": "BadgateReadOnly", "Effect": "Allow", "Action": actions, "Resource": "*" },
-            { "Sid": "BadgateAccessLogs", "Effect": "Allow", "Action": [OBJECTS], "Resource": LOG_OBJECTS },
+            { "Sid": "BadgateAccessLogs", "Effect": "Allow", "Action": [OBJECTS], "Resource": [LOG_OBJECTS, EDGE_OBJECTS] },
         ],
     })
 }
@@ -277,7 +337,12 @@ mod tests {
             assert_eq!(op.id, format!("{}:{}", op.service, op.name));
             if let Some(action) = op.action {
                 // S3 names the right to list after the bucket.
-                let name = if op.name == "ListObjectsV2" { "ListBucket" } else { op.name };
+                let name = match op.service {
+                    _ if op.name == "ListObjectsV2" => "ListBucket",
+                    // API Gateway's actions are the verbs of HTTP.
+                    "apigateway" | "apigatewayv2" => "GET",
+                    _ => op.name,
+                };
                 assert_eq!(action.split_once(':').map(|a| a.1), Some(name));
             }
             assert!(!NEVER.contains(&op.name));

@@ -1,6 +1,7 @@
 //! Signed requests to services of which we need a few operations each:
-//! CloudWatch, ECS, CloudTrail, S3, Auto Scaling, ACM, RDS, Lambda. The SDK's
-//! own crates for these are a million lines to compile for a score of questions. What
+//! CloudWatch, ECS, CloudTrail, S3, Auto Scaling, ACM, RDS, Lambda, CloudFront,
+//! Route 53, API Gateway, Classic ELB. The SDK's own crates for these are a
+//! million lines to compile for two score questions. What
 //! matters of them is used as it is: orchestrator, credentials, signer, HTTP
 //! client, and the [guard](super::guard) as interceptor like everywhere else.
 
@@ -39,13 +40,20 @@ pub struct Service {
     config: &'static str,
     /// First label of its host name, and its name in signatures.
     host: &'static str,
+    /// One for all regions of a partition.
+    global: bool,
 }
 
 const fn service(sdk: &'static str, config: &'static str, host: &'static str) -> Service {
-    Service { sdk, config, host }
+    Service { sdk, config, host, global: false }
 }
 
-const SERVICES: [Service; 8] = [
+/// A service that has no region; its requests are signed for the partition's first.
+const fn global(sdk: &'static str, config: &'static str, host: &'static str) -> Service {
+    Service { sdk, config, host, global: true }
+}
+
+const SERVICES: [Service; 13] = [
     service("CloudWatch", "cloudwatch", "monitoring"),
     service("ECS", "ecs", "ecs"),
     service("CloudTrail", "cloudtrail", "cloudtrail"),
@@ -54,6 +62,11 @@ const SERVICES: [Service; 8] = [
     service("ACM", "acm", "acm"),
     service("RDS", "rds", "rds"),
     service("Lambda", "lambda", "lambda"),
+    global("CloudFront", "cloudfront", "cloudfront"),
+    global("Route 53", "route_53", "route53"),
+    service("API Gateway", "api_gateway", "apigateway"),
+    service("ApiGatewayV2", "apigatewayv2", "apigateway"),
+    service("Elastic Load Balancing", "elastic_load_balancing", "elasticloadbalancing"),
 ];
 
 /// One question: what is sent besides host and signature.
@@ -209,7 +222,11 @@ impl Plain {
             &question,
         );
         let mut signing = SigV4OperationSigningConfig {
-            region: Some(SigningRegion::from(self.region.clone())),
+            region: Some(SigningRegion::from(if service.global {
+                Region::new(first_region(self.region.as_ref()))
+            } else {
+                self.region.clone()
+            })),
             name: Some(SigningName::from(service.host)),
             ..SigV4OperationSigningConfig::default()
         };
@@ -320,6 +337,14 @@ fn address(
         return (url.trim_end_matches('/').to_string(), path);
     }
     let (plain, dual) = suffixes(region);
+    if service.global {
+        // Source: the SDK's endpoint rules of these two services.
+        let host = match (service.host, region.starts_with("cn-")) {
+            ("cloudfront", true) => format!("cloudfront.cn-northwest-1.{plain}"),
+            (host, _) => format!("{host}.{plain}"),
+        };
+        return (format!("https://{host}"), q.path.clone());
+    }
     let name = format!("{}{}", service.host, if fips { "-fips" } else { "" });
     let host = match (service.host, dual_stack) {
         ("s3", true) => format!("{name}.dualstack.{region}.{plain}"),
@@ -331,6 +356,15 @@ fn address(
         Some(b) if b.contains('.') => (format!("https://{host}"), in_path(b)),
         Some(b) => (format!("https://{b}.{host}"), q.path.clone()),
         None => (format!("https://{host}"), q.path.clone()),
+    }
+}
+
+/// The region that requests to services without one are signed for.
+pub fn first_region(region: &str) -> &'static str {
+    match region {
+        r if r.starts_with("cn-") => "cn-northwest-1",
+        r if r.starts_with("us-gov-") => "us-gov-west-1",
+        _ => "us-east-1",
     }
 }
 
@@ -359,7 +393,7 @@ mod tests {
         flags: (bool, bool),
         bucket: Option<&str>,
     ) -> String {
-        let service = SERVICES.iter().find(|s| s.host == host).unwrap();
+        let service = SERVICES.iter().find(|s| s.config == host || s.host == host).unwrap();
         let q = Question { bucket: bucket.map(String::from), ..Question::get("/k/a?x=1") };
         let (endpoint, path) = address(service, region, own, flags, &q);
         format!("{endpoint}{path}")
@@ -386,6 +420,12 @@ mod tests {
             (
                 place("s3", "eu-west-1", None, no, Some("a.b")),
                 "https://s3.eu-west-1.amazonaws.com/a.b/k/a?x=1",
+            ),
+            (place("cloudfront", "eu-west-1", None, no, None), "https://cloudfront.amazonaws.com/k/a?x=1"),
+            (place("route_53", "eu-west-1", None, no, None), "https://route53.amazonaws.com/k/a?x=1"),
+            (
+                place("apigatewayv2", "eu-west-1", None, no, None),
+                "https://apigateway.eu-west-1.amazonaws.com/k/a?x=1",
             ),
             (place("s3", "x-y-1", Some("http://[::1]:9/"), no, Some("b")), "http://[::1]:9/b/k/a?x=1"),
             (

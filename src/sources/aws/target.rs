@@ -12,6 +12,14 @@ pub enum Asked {
     LoadBalancer(Arn),
     /// A target group by ARN.
     TargetGroup(Arn),
+    /// A CloudFront distribution by id.
+    Distribution(String),
+    /// An API of API Gateway by id, with the stage where it was given.
+    Api { id: String, stage: String, region: String },
+    /// A function by ARN.
+    Function { arn: String, region: String },
+    /// A Classic Load Balancer by name.
+    Classic { name: String, region: String },
     /// A host name or address, as in a URL.
     Host { host: Host, port: Option<u16> },
     /// A load balancer's or target group's name.
@@ -48,6 +56,9 @@ impl Asked {
     pub fn region(&self) -> Option<String> {
         match self {
             Asked::LoadBalancer(arn) | Asked::TargetGroup(arn) => Some(arn.region.clone()),
+            Asked::Api { region, .. } | Asked::Function { region, .. } | Asked::Classic { region, .. } => {
+                Some(region.clone())
+            }
             Asked::Host { host: Host::Name(name), .. } => elb_dns(name).map(|d| d.region),
             _ => None,
         }
@@ -72,22 +83,22 @@ pub fn parse(typed: &str) -> Result<Asked, String> {
         if let Some(asked) = console(authority, text) {
             return asked;
         }
-        return host(authority, text);
+        return host(authority, text).map(|asked| with_stage(asked, rest));
     }
     if let Ok(a) = text.parse::<IpAddr>() {
         return Ok(Asked::Host { host: Host::Address(a), port: None });
     }
     if text.contains(['.', ':', '/', '[']) {
         let authority = lower.split(['/', '?', '#']).next().unwrap_or_default();
-        return host(authority, text);
+        return host(authority, text).map(|asked| with_stage(asked, &lower));
     }
-    // Names are letters, digits and hyphens, at most 32 of them.
-    let fits = |b: u8| b.is_ascii_alphanumeric() || b == b'-';
-    if text.len() <= 32 && text.bytes().all(fits) {
+    // Load balancers have at most 32 letters, digits and hyphens; functions 64, and underscores.
+    let fits = |b: u8| b.is_ascii_alphanumeric() || b == b'-' || b == b'_';
+    if text.len() <= 64 && text.bytes().all(fits) {
         return Ok(Asked::Name(text.to_string()));
     }
     Err(format!(
-        "{} is neither a load balancer's name (letters, digits, hyphens; at most 32) nor an ARN, host name or URL",
+        "{} is neither a name or id (letters, digits, hyphens; at most 64) nor an ARN, host name or URL",
         SafeText::capped(text, 80)
     ))
 }
@@ -98,8 +109,28 @@ fn arn(text: &str) -> Result<Asked, String> {
     let [_, _, service, region, account, resource] = part[..] else {
         return Err(format!("{shown} is not a whole ARN"));
     };
+    match (service, resource.split_once([':', '/'])) {
+        ("cloudfront", Some(("distribution", id))) if !id.is_empty() => {
+            return Ok(Asked::Distribution(id.to_string()));
+        }
+        ("lambda", Some(("function", name))) if !name.is_empty() && !region.is_empty() => {
+            return Ok(Asked::Function { arn: text.to_string(), region: region.to_string() });
+        }
+        ("execute-api", Some((id, rest))) if !region.is_empty() => {
+            let stage = rest.split('/').next().unwrap_or_default().replace('*', "");
+            return Ok(Asked::Api { id: id.to_string(), stage, region: region.to_string() });
+        }
+        ("apigateway", _) => {
+            let mut parts = resource.trim_start_matches('/').split('/');
+            if let (Some("restapis" | "apis"), Some(id)) = (parts.next(), parts.next()) {
+                let stage = parts.nth(1).unwrap_or_default().to_string();
+                return Ok(Asked::Api { id: id.to_string(), stage, region: region.to_string() });
+            }
+        }
+        _ => {}
+    }
     if service != "elasticloadbalancing" {
-        return Err(format!("{shown} belongs to {service}, not to elasticloadbalancing"));
+        return Err(format!("{shown} belongs to {service}, which is not on a request's path as known here"));
     }
     if region.is_empty() || account.is_empty() {
         return Err(format!("{shown} names no region or no account"));
@@ -111,7 +142,9 @@ fn arn(text: &str) -> Result<Asked, String> {
         ["loadbalancer", "app" | "net" | "gwy", name, id] if !name.is_empty() && !id.is_empty() => {
             Ok(Asked::LoadBalancer(whole()))
         }
-        ["loadbalancer", _] => Err(format!("{shown} is a Classic Load Balancer, which is not read yet")),
+        ["loadbalancer", name] if !name.is_empty() => {
+            Ok(Asked::Classic { name: name.to_string(), region: region.to_string() })
+        }
         ["targetgroup", name, id] if !name.is_empty() && !id.is_empty() => Ok(Asked::TargetGroup(whole())),
         ["listener" | "listener-rule", kind, name, id, ..] => {
             let head = &text[..text.len() - resource.len()];
@@ -119,6 +152,38 @@ fn arn(text: &str) -> Result<Asked, String> {
         }
         _ => Err(format!("{shown} is not the ARN of a load balancer, listener or target group")),
     }
+}
+
+/// An API's own host: `ID.execute-api.REGION.amazonaws.com`.
+pub fn api_host(host: &str) -> Option<(String, String)> {
+    let (id, rest) = host.split_once(".execute-api.")?;
+    let region = rest.strip_suffix(".amazonaws.com").or_else(|| rest.strip_suffix(".amazonaws.com.cn"))?;
+    // An endpoint of a VPC has its id behind the API's.
+    let id = id.split('-').next().unwrap_or(id);
+    (!id.is_empty() && !region.contains('.')).then(|| (id.to_string(), region.to_string()))
+}
+
+/// An API's own URL names its stage first in the path.
+fn with_stage(asked: Asked, rest: &str) -> Asked {
+    let Asked::Host { host: Host::Name(name), .. } = &asked else { return asked };
+    let Some((id, region)) = api_host(name) else { return asked };
+    let path = rest.split(['?', '#']).next().unwrap_or_default();
+    let stage = path.split('/').nth(1).unwrap_or_default().to_string();
+    Asked::Api { id, stage, region }
+}
+
+/// The form of a distribution's id: capitals and digits, `E1A2B3C4D5F6G7`.
+pub fn is_distribution_id(name: &str) -> bool {
+    (12..=16).contains(&name.len())
+        && name.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit())
+        && name.bytes().any(|b| b.is_ascii_uppercase())
+}
+
+/// The form of an API's id: ten small letters and digits.
+pub fn is_api_id(name: &str) -> bool {
+    name.len() == 10
+        && name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit())
+        && name.bytes().any(|b| b.is_ascii_digit())
 }
 
 /// A page of the AWS console that shows a load balancer or target group.
@@ -238,11 +303,7 @@ pub fn elb_dns(host: &str) -> Option<ElbDns> {
 /// What a name that is no load balancer's stands for, where its form tells.
 pub fn other_service(name: &str) -> Option<&'static str> {
     let ends = |d: &str| name.ends_with(d);
-    if ends(".cloudfront.net") {
-        Some("a CloudFront distribution: give the load balancer behind it")
-    } else if name.contains(".execute-api.") && name.contains(".amazonaws.com") {
-        Some("an API Gateway endpoint: give the load balancer behind it")
-    } else if ends(".awsglobalaccelerator.com") {
+    if ends(".awsglobalaccelerator.com") {
         Some("a Global Accelerator: give the load balancer behind it")
     } else if name.contains(".lambda-url.") {
         Some("a Lambda function URL: there is no load balancer in front")
@@ -341,6 +402,37 @@ mod tests {
     }
 
     #[test]
+    fn what_stands_in_front_has_forms_of_its_own() {
+        let api = |stage: &str| Asked::Api {
+            id: "a1b2c3d4e5".into(),
+            stage: stage.into(),
+            region: "eu-west-1".into(),
+        };
+        let function = "arn:aws:lambda:eu-west-1:1:function:orders:live";
+        let table = [
+            (
+                "arn:aws:cloudfront::1:distribution/E1A2B3C4D5F6G7",
+                Asked::Distribution("E1A2B3C4D5F6G7".into()),
+            ),
+            ("https://a1b2c3d4e5.execute-api.eu-west-1.amazonaws.com/prod/orders?x=1", api("prod")),
+            ("a1b2c3d4e5.execute-api.eu-west-1.amazonaws.com", api("")),
+            ("arn:aws:execute-api:eu-west-1:1:a1b2c3d4e5/prod/GET/orders", api("prod")),
+            ("arn:aws:apigateway:eu-west-1::/restapis/a1b2c3d4e5/stages/prod", api("prod")),
+            (function, Asked::Function { arn: function.into(), region: "eu-west-1".into() }),
+            (
+                "arn:aws:elasticloadbalancing:eu-west-1:1:loadbalancer/old",
+                Asked::Classic { name: "old".into(), region: "eu-west-1".into() },
+            ),
+            ("order_api", Asked::Name("order_api".into())),
+        ];
+        for (typed, want) in table {
+            assert_eq!(parse(typed).as_ref(), Ok(&want), "{typed}");
+        }
+        assert!(is_distribution_id("E1A2B3C4D5F6G7") && !is_distribution_id("shop-alb"));
+        assert!(is_api_id("a1b2c3d4e5") && !is_api_id("checkoutlb"));
+    }
+
+    #[test]
     fn what_cannot_be_a_target_is_said_in_one_line() {
         let table = [
             ("https://user:secret@shop.example.com/", "user name or password"),
@@ -355,10 +447,10 @@ mod tests {
             ("b\u{fc}cher.example", "ASCII form"),
             ("arn:aws:s3:::bucket", "belongs to s3"),
             ("arn:aws:elasticloadbalancing:eu-west-1", "not a whole ARN"),
-            ("arn:aws:elasticloadbalancing:eu-west-1:1:loadbalancer/classic", "Classic"),
+            ("arn:aws:dynamodb:eu-west-1:1:table/x", "belongs to dynamodb"),
             ("arn:aws:elasticloadbalancing:eu-west-1:1:truststore/x/y", "not the ARN of"),
             ("my shop", "neither"),
-            ("a-name-that-is-much-too-long-for-a-load-balancer", "neither"),
+            ("a-name-that-is-much-too-long-for-a-load-balancer-and-for-a-function-too", "neither"),
             ("https://console.aws.amazon.com/ec2/home#Instances:", "names no load balancer"),
         ];
         for (typed, want) in table {

@@ -304,7 +304,7 @@ pub fn step_of(n: &Next, hop: Hop) -> Option<u8> {
         Next::Learn(_) => None,
         Next::Check(_) => Some(match hop {
             Hop::Client | Hop::Dns => 0,
-            Hop::Alb | Hop::Tls => 4,
+            Hop::Alb | Hop::Tls | Hop::CloudFront | Hop::ApiGateway | Hop::Nlb | Hop::Clb => 4,
             Hop::Network => 3,
             Hop::Target => 2,
             Hop::Lambda | Hop::Dependency => 5,

@@ -68,7 +68,7 @@ pub async fn read(
 
 /// One object: key, size, end of its interval.
 #[derive(Clone, Debug, PartialEq)]
-struct Object {
+pub(super) struct Object {
     key: String,
     size: u64,
     end: Timestamp,
@@ -155,7 +155,7 @@ fn folders(lb: &str, prefix: &str, from: Timestamp, to: Timestamp) -> Option<Vec
     }
 }
 
-async fn list(aws: &Aws, bucket: &str, folder: &str, after: &str) -> Result<Vec<Object>, Reason> {
+pub(super) async fn list(aws: &Aws, bucket: &str, folder: &str, after: &str) -> Result<Vec<Object>, Reason> {
     let (mut pages, mut all) = (Pages::default(), Vec::new());
     for _ in 0..PAGES {
         let body = pages
@@ -177,7 +177,7 @@ async fn list(aws: &Aws, bucket: &str, folder: &str, after: &str) -> Result<Vec<
         let root = Node::parse(&body.0).map_err(|what| Reason::Malformed { detail: what.into() })?;
         all.extend(root.all("Contents").filter_map(|o| {
             let key = o.text_of("Key").to_string();
-            let end = end_of(&key)?;
+            let end = end_of(&key).or_else(|| hour_of(&key))?;
             Some(Object { size: o.text_of("Size").parse().unwrap_or(0), key, end })
         }));
         if !pages.advance(Some(root.text_of("NextContinuationToken").to_string()))? {
@@ -201,8 +201,16 @@ fn end_of(key: &str) -> Option<Timestamp> {
         .ok()
 }
 
+/// End of the hour a CloudFront file is stamped with: `ID.2026-11-22-01.1a2b3c4d.gz`.
+fn hour_of(key: &str) -> Option<Timestamp> {
+    let stamp = key.rsplit('/').next()?.split('.').nth(1)?;
+    let (day, hour) = stamp.rsplit_once('-').filter(|_| stamp.len() == 13)?;
+    let start: Timestamp = format!("{day}T{hour}:00:00Z").parse().ok()?;
+    start.checked_add(1.hour()).ok()
+}
+
 /// What is read within the bounds: files around the onset, then the newest.
-fn choose(mut all: Vec<Object>, onset: Option<Timestamp>) -> (Vec<Object>, String) {
+pub(super) fn choose(mut all: Vec<Object>, onset: Option<Timestamp>) -> (Vec<Object>, String) {
     let near = |o: &Object| {
         onset.is_some_and(|t| {
             let after = o.end.duration_since(t);
@@ -224,7 +232,7 @@ fn choose(mut all: Vec<Object>, onset: Option<Timestamp>) -> (Vec<Object>, Strin
     (kept, cut)
 }
 
-async fn object(aws: &Aws, bucket: &str, o: Object) -> Result<(String, Vec<u8>), Reason> {
+pub(super) async fn object(aws: &Aws, bucket: &str, o: Object) -> Result<(String, Vec<u8>), Reason> {
     let path = format!("/{}", encode_path(&o.key));
     let body = aws
         .call(&op::GET_OBJECT, |c| {
@@ -241,7 +249,7 @@ async fn object(aws: &Aws, bucket: &str, o: Object) -> Result<(String, Vec<u8>),
 }
 
 /// Hands on each line of a file with its length; false when it ended early.
-fn lines(key: &str, bytes: &[u8], most: u64, mut take: impl FnMut(&str, u64)) -> bool {
+pub(super) fn lines(key: &str, bytes: &[u8], most: u64, mut take: impl FnMut(&str, u64)) -> bool {
     let packed = bytes.starts_with(&[0x1f, 0x8b]) || key.ends_with(".gz");
     let source: Box<dyn Read + '_> =
         if packed { Box::new(MultiGzDecoder::new(bytes)) } else { Box::new(bytes) };
@@ -260,6 +268,37 @@ fn lines(key: &str, bytes: &[u8], most: u64, mut take: impl FnMut(&str, u64)) ->
 
 /// Rows of a log group the load balancer delivers to.
 async fn delivered(aws: &Aws, lb: &SafeText, from: Timestamp) -> Result<AccessLog, Reason> {
+    let group = delivered_group(aws, lb, "ALB_ACCESS_LOGS").await?;
+    let mut reader = Reader::new(Some(from));
+    let mut pages = Pages::default();
+    let mut cut = String::new();
+    for n in 1.. {
+        let out = pages
+            .ask(aws, &op::FILTER_LOG_EVENTS, |c, token| {
+                c.logs
+                    .filter_log_events()
+                    .log_group_name(&group)
+                    .start_time(from.as_millisecond())
+                    .set_next_token(token)
+                    .send()
+            })
+            .await?;
+        for e in out.events.into_iter().flatten() {
+            reader.line(e.message.as_deref().unwrap_or_default());
+        }
+        if !pages.advance(out.next_token)? {
+            break;
+        }
+        if n >= EVENT_PAGES {
+            cut = format!("only the first {} rows of the log group were read", reader.rows());
+            break;
+        }
+    }
+    Ok(reader.finish(group.into(), cut.into()))
+}
+
+/// The log group that logs of this type of a resource are delivered to.
+pub(super) async fn delivered_group(aws: &Aws, lb: &SafeText, kind: &str) -> Result<String, Reason> {
     let off = || Reason::NotApplicable { why: "access logs are not switched on".into() };
     let mut sources = Vec::new();
     let mut pages = Pages::default();
@@ -272,7 +311,7 @@ async fn delivered(aws: &Aws, lb: &SafeText, from: Timestamp) -> Result<AccessLo
         sources.extend(
             listed(out.delivery_sources, "deliverySources")?
                 .into_iter()
-                .filter(|s| s.log_type.as_deref() == Some("ALB_ACCESS_LOGS"))
+                .filter(|s| s.log_type.as_deref() == Some(kind))
                 .filter(|s| s.resource_arns.iter().flatten().any(|a| a == lb.as_str()))
                 .filter_map(|s| s.name),
         );
@@ -307,32 +346,7 @@ async fn delivered(aws: &Aws, lb: &SafeText, from: Timestamp) -> Result<AccessLo
     if group.is_empty() {
         return Err(super::lacks("destinationResourceArn"));
     }
-    let mut reader = Reader::new(Some(from));
-    let mut pages = Pages::default();
-    let mut cut = String::new();
-    for n in 1.. {
-        let out = pages
-            .ask(aws, &op::FILTER_LOG_EVENTS, |c, token| {
-                c.logs
-                    .filter_log_events()
-                    .log_group_name(&group)
-                    .start_time(from.as_millisecond())
-                    .set_next_token(token)
-                    .send()
-            })
-            .await?;
-        for e in out.events.into_iter().flatten() {
-            reader.line(e.message.as_deref().unwrap_or_default());
-        }
-        if !pages.advance(out.next_token)? {
-            break;
-        }
-        if n >= EVENT_PAGES {
-            cut = format!("only the first {} rows of the log group were read", reader.rows());
-            break;
-        }
-    }
-    Ok(reader.finish(group.into(), cut.into()))
+    Ok(group)
 }
 
 #[cfg(test)]

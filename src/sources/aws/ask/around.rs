@@ -67,7 +67,7 @@ fn status(x: &Sdk) -> InstanceStatus {
 }
 
 /// One query answer: the element `OPERATIONResult`.
-async fn query(
+pub(super) async fn query(
     aws: &Aws,
     op: &'static Operation,
     version: &'static str,
@@ -85,11 +85,11 @@ async fn query(
     Ok(root.children.swap_remove(at))
 }
 
-fn text(n: &Node, name: &str) -> SafeText {
+pub(super) fn text(n: &Node, name: &str) -> SafeText {
     SafeText::capped(n.text_of(name), 1024)
 }
 
-fn number<T: std::str::FromStr>(n: &Node, name: &str) -> Option<T> {
+pub(super) fn number<T: std::str::FromStr>(n: &Node, name: &str) -> Option<T> {
     n.text_of(name).parse().ok()
 }
 
@@ -200,12 +200,12 @@ pub async fn certificate(aws: &Aws, arn: &str) -> Result<Certificate, Reason> {
     })
 }
 
-fn word(v: &Value, name: &str) -> SafeText {
+pub(super) fn word(v: &Value, name: &str) -> SafeText {
     SafeText::capped(v.get(name).and_then(Value::as_str).unwrap_or_default(), 300)
 }
 
 /// A time as JSON services write it: seconds since 1970, or a text.
-fn moment(v: Option<&Value>) -> Option<Timestamp> {
+pub(super) fn moment(v: Option<&Value>) -> Option<Timestamp> {
     match v? {
         #[allow(clippy::cast_possible_truncation, reason = "milliseconds since 1970")]
         Value::Number(n) => Timestamp::from_millisecond((n.as_f64()? * 1000.0) as i64).ok(),
@@ -272,16 +272,24 @@ pub async fn function(aws: &Aws, arn: &str) -> Result<Function, Reason> {
     )
     .await;
     let c = config?;
+    let mut gaps: Vec<(SafeText, Reason)> = Vec::new();
     let invokers = match policy {
         Ok(p) => Some(invokers(p.get("Policy").and_then(Value::as_str).unwrap_or_default())),
         // No policy at all: nobody else may invoke it.
         Err(Reason::NotFound { .. }) => Some(Vec::new()),
         Err(Reason::Failed { code, .. }) if code.contains("ResourceNotFound") => Some(Vec::new()),
-        Err(_) => None,
+        Err(reason) => {
+            gaps.push(("resource policy".into(), reason));
+            None
+        }
     };
+    if let Err(reason) = &concurrency {
+        gaps.push(("reserved concurrency".into(), reason.clone()));
+    }
     let small = |v: Option<&Value>| v.and_then(Value::as_u64).and_then(|n| u32::try_from(n).ok());
+    let own = word(&c, "FunctionArn");
     Ok(Function {
-        arn: arn.into(),
+        arn: if arn.starts_with("arn:") || own.is_empty() { arn.into() } else { own },
         name: word(&c, "FunctionName"),
         state: word(&c, "State"),
         state_reason: match word(&c, "StateReasonCode") {
@@ -294,6 +302,8 @@ pub async fn function(aws: &Aws, arn: &str) -> Result<Function, Reason> {
         memory_mib: small(c.get("MemorySize")),
         reserved: concurrency.ok().and_then(|c| small(c.get("ReservedConcurrentExecutions"))),
         invokers,
+        log_group: c.get("LoggingConfig").map(|l| word(l, "LogGroup")).unwrap_or_default(),
+        gaps,
     })
 }
 

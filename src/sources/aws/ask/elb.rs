@@ -53,6 +53,22 @@ pub async fn load_balancers(
     }
 }
 
+/// Attributes of a listener.
+pub async fn listener_attributes(aws: &Aws, arn: &str) -> Result<Attributes, Reason> {
+    let out = aws
+        .call(&op::DESCRIBE_LISTENER_ATTRIBUTES, |c| {
+            c.elb.describe_listener_attributes().listener_arn(arn).send()
+        })
+        .await?;
+    let list = listed(out.attributes, "Attributes")?;
+    Ok(list
+        .into_iter()
+        .filter_map(|a| {
+            Some((SafeText::capped(a.key?, 120), SafeText::capped(a.value.unwrap_or_default(), 300)))
+        })
+        .collect())
+}
+
 /// The one load balancer of this name or ARN.
 pub async fn load_balancer(aws: &Aws, which: Which) -> Result<LoadBalancer, Reason> {
     let what = match &which {

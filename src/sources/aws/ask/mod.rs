@@ -2,10 +2,14 @@
 //! we know or with the one reason why not.
 
 pub mod access;
+pub mod api;
 pub mod around;
+pub mod classic;
 pub mod ec2;
 pub mod ecs;
+pub mod edge;
 pub mod elb;
+pub mod front_log;
 pub mod trail;
 
 use super::client::{Aws, Clients};

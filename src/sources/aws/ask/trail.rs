@@ -83,6 +83,27 @@ const WORTH: &[&str] = &[
     "UpdateIntegration",
     "UpdateDistribution",
     "PublishFunction",
+    "UpdateOriginRequestPolicy",
+    "UpdateCachePolicy",
+    "UpdateVpcOrigin",
+    "UpdateRestApi",
+    "UpdateVpcLink",
+    "DeleteVpcLink",
+    "PutIntegration",
+    "DeleteIntegration",
+    "UpdateGatewayResponse",
+    "PutGatewayResponse",
+    "UpdateApiMapping",
+    "UpdateBasePathMapping",
+    "DeleteFunction",
+    "DeleteAlias",
+    "DeleteLoadBalancer",
+    "CreateLoadBalancer",
+    "ApplySecurityGroups",
+    "DeregisterInstances",
+    "RegisterInstances",
+    "ConfigureHealthCheck",
+    "DisableAvailabilityZones",
     "ChangeResourceRecordSets",
     "DeleteHostedZone",
     "DeleteCertificate",
@@ -118,6 +139,29 @@ pub async fn changes(
     events.sort_by(|a, b| b.at.cmp(&a.at).then(a.id.as_str().cmp(b.id.as_str())));
     events.dedup_by(|a, b| a.id == b.id && !a.id.is_empty());
     Ok(Changes { from: Some(from), events, cut })
+}
+
+/// The same where CloudFront and Route 53 write theirs as well as here.
+pub async fn everywhere(
+    aws: &Aws,
+    from: Timestamp,
+    to: Timestamp,
+    resources: &[SafeText],
+) -> Result<Changes, Reason> {
+    let there = aws.global().await?;
+    if there.region() == aws.region() {
+        return changes(aws, from, to, resources).await;
+    }
+    let (here, there) =
+        futures::future::join(changes(aws, from, to, resources), changes(&there, from, to, resources)).await;
+    let (mut all, more) = (here?, there?);
+    all.events.extend(more.events);
+    all.events.sort_by(|a, b| b.at.cmp(&a.at).then(a.id.as_str().cmp(b.id.as_str())));
+    all.events.dedup_by(|a, b| a.id == b.id && !a.id.is_empty());
+    if all.cut.is_empty() {
+        all.cut = more.cut;
+    }
+    Ok(all)
 }
 
 async fn read(
@@ -211,6 +255,11 @@ fn gather(about: &mut Vec<SafeText>, key: &str, v: &Value, depth: usize) {
         "family",
         "applicationName",
         "groupName",
+        "restApiId",
+        "apiId",
+        "vpcLinkId",
+        "name",
+        "id",
     ];
     if depth > 8 {
         return;

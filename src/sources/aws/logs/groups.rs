@@ -64,6 +64,18 @@ impl Clues {
                 }
             }
         }
+        for api in s.fronts.apis.values().filter_map(|d| d.value()) {
+            for group in api.log_groups() {
+                name(&group, GroupOrigin::TaskDefinition);
+            }
+        }
+        for f in s.functions.values().filter_map(|d| d.value()) {
+            if f.log_group.is_empty() {
+                name(&format!("/aws/lambda/{}", f.name), GroupOrigin::TaskDefinition);
+            } else {
+                name(&f.log_group, GroupOrigin::TaskDefinition);
+            }
+        }
         clues.words = words(s);
         clues
     }

@@ -15,6 +15,7 @@
 //! 75 for one load balancer with one group in three zones, 0.09 USD for an hour
 //! of a question every 30 s.
 
+mod front;
 mod hosts;
 mod plan;
 
@@ -31,6 +32,7 @@ use jiff::{SignedDuration, Span, Timestamp};
 use std::collections::BTreeMap;
 use std::time::Instant;
 
+pub use front::{of_api, of_classic, of_distribution, of_function};
 pub use hosts::{Hosts, ask as ask_hosts};
 pub use plan::{Ask, plan};
 
@@ -91,11 +93,14 @@ fn minute(t: Timestamp) -> Timestamp {
     Timestamp::from_second(second - second.rem_euclid(PERIOD_S)).unwrap_or(t)
 }
 
-/// Asks for the metrics of an application load balancer. The answer is one
+/// Asks for the metrics of an application or network load balancer. The answer is one
 /// [`Fact::Metrics`] with what is known, followed by a [`Fact::Unknown`] where
 /// something is missing.
 pub async fn ask(aws: &Aws, lb: &LoadBalancer, groups: &[TargetGroup], window: Window) -> Vec<Observation> {
     let topic = Topic::Metrics(lb.arn.clone());
+    if lb.kind.as_str() == "network" {
+        return collect(aws, &topic, front::of_network(lb, groups), window).await;
+    }
     if lb.kind.as_str() != "application" {
         let why = format!("metrics of {} load balancers are not read yet", lb.kind);
         return vec![Observation {
@@ -110,7 +115,7 @@ pub async fn ask(aws: &Aws, lb: &LoadBalancer, groups: &[TargetGroup], window: W
 }
 
 /// Asks for series under a topic.
-async fn collect(aws: &Aws, topic: &Topic, asks: Vec<Ask>, window: Window) -> Vec<Observation> {
+pub async fn collect(aws: &Aws, topic: &Topic, asks: Vec<Ask>, window: Window) -> Vec<Observation> {
     let observe = |fact: Fact, took_ms: u32| Observation {
         at: Timestamp::now(),
         source: SafeText::from_static(GET_METRIC_DATA.id),

@@ -1,5 +1,6 @@
 //! What comes back: searches that end, answers, failures, credentials.
 
+use super::fronts::Front;
 use super::open::{Opened, Trouble};
 use super::plan::{Ask, Focus};
 use super::work::{Answer, Side};
@@ -138,7 +139,11 @@ impl Observer {
 
     fn found(&mut self, found: Found) {
         let arn = found.target.lb.clone();
-        self.focus.lb = Some(arn.clone());
+        self.focus.lb = Some(arn.clone()).filter(|a| !a.is_empty());
+        self.focus.front = Front::of(&found.target);
+        if let Some(aws) = found.aws {
+            self.aws = Some(aws);
+        }
         if !found.target.target_group.is_empty() {
             self.focus.target_group = Some(found.target.target_group.clone());
         }
@@ -166,6 +171,7 @@ impl Observer {
                 Fact::TargetGroups(groups),
             ));
         }
+        all.extend(found.also);
         self.also_answered(&all, None);
         self.observe(all);
     }

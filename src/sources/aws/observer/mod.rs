@@ -5,6 +5,7 @@
 
 mod answers;
 mod asking;
+mod fronts;
 mod more;
 mod open;
 mod pace;

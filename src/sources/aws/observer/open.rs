@@ -46,20 +46,20 @@ impl Opening {
         let resolve = async {
             match &asked {
                 // A load balancer's own DNS name says all there is to know.
-                Asked::Host { host: target::Host::Name(n), .. } if elb_dns(n).is_some() => Ok(None),
+                Asked::Host { host: target::Host::Name(n), .. }
+                    if elb_dns(n).is_some() || n.ends_with(".cloudfront.net") =>
+                {
+                    Ok(None)
+                }
                 Asked::Host { host, port } => names.resolve(host, *port).await.map(Some),
                 _ => Ok(None),
             }
         };
         let (resolved, aws) = join(resolve, self.clients(asked.region())).await;
-        let resolved = match resolved {
-            Ok(resolved) => resolved,
-            Err(Reason::NotFound { what }) => {
-                return Err(Trouble::Line(format!(
-                    "{what} is not there; give the load balancer's name or ARN, or --resolve HOST:PORT:ADDR"
-                )));
-            }
-            Err(reason) => return Err(Trouble::Reason(reason)),
+        // What DNS does not know here, the account's own zones may.
+        let (resolved, unresolved) = match resolved {
+            Ok(resolved) => (resolved, None),
+            Err(reason) => (None, Some(reason)),
         };
         let mut aws = aws.map_err(Trouble::Reason)?;
         // The names may lead to a load balancer of another region.
@@ -72,6 +72,7 @@ impl Opening {
             typed: SafeText::capped(self.typed.trim(), 300),
             asked,
             resolved,
+            unresolved,
             names,
             events: unused,
         };

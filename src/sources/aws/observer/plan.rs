@@ -2,6 +2,7 @@
 //! thing it is about is known, so waves need no bookkeeping: whatever an
 //! answer makes possible is asked next, all of it at once.
 
+use super::fronts::{Front, FrontPlace};
 use crate::situation::elb::{LoadBalancer, TargetGroup};
 use crate::situation::net::{Destination, Peer};
 use crate::situation::{Situation, Topic, short};
@@ -27,6 +28,8 @@ pub enum Ask {
     EcsListing,
     /// Which of them fill our groups; answers `EcsServices` of every group.
     EcsServices,
+    /// What Route 53 holds for the names in front; answers `Records` of each.
+    Records,
     /// The newest lines of the followed logs, where nothing is followed live.
     Recent,
 }
@@ -37,6 +40,7 @@ impl Ask {
         match self {
             Ask::Topic(topic) => Want::of(topic),
             Ask::EcsListing | Ask::EcsServices => Some(Want::Ecs),
+            Ask::Records => Some(Want::Config),
             Ask::Recent => Some(Want::Logs),
         }
     }
@@ -72,11 +76,20 @@ pub enum Work {
     Changes { lb: SafeText, onset: Option<Timestamp>, resources: Vec<SafeText> },
     AccessLog { lb: SafeText, place: Place, onset: Option<Timestamp> },
     ListenerCertificates(SafeText),
+    ListenerAttributes(SafeText),
     Certificate(SafeText),
     InstanceStatus { vpc: SafeText, instances: Vec<SafeText> },
     Scaling { lb: SafeText, groups: Vec<SafeText>, instances: Vec<SafeText> },
     Databases(SafeText),
     Function(SafeText),
+    Distribution(SafeText),
+    Api { id: SafeText, stage: SafeText },
+    Classic(SafeText),
+    InstanceHealth(SafeText),
+    Records(Vec<SafeText>),
+    FrontMetrics { id: SafeText, asks: Vec<crate::sources::aws::metrics::Ask>, global: bool },
+    FrontLog { place: FrontPlace, onset: Option<Timestamp> },
+    FrontChanges { id: SafeText, onset: Option<Timestamp>, resources: Vec<SafeText> },
     LogGroups(Clues),
     Recent { groups: Vec<SafeText>, since: Timestamp },
 }
@@ -85,6 +98,8 @@ pub enum Work {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Focus {
     pub lb: Option<SafeText>,
+    /// What stands in front of it, or alone.
+    pub front: Front,
     /// Only this target group.
     pub target_group: Option<SafeText>,
     /// The ECS services may be matched now: they were listed, or cannot be.
@@ -102,8 +117,11 @@ pub fn plan(s: &Situation, focus: &Focus, options: &Options) -> Vec<(Ask, Work)>
     }
     // Listing what ECS has needs nothing, so it goes along with the search.
     plan.0.push((Ask::EcsListing, Work::EcsListing));
+    plan.fronts(s, &focus.front);
     if let Some(lb) = &focus.lb {
         plan.load_balancer(s, lb, focus);
+    }
+    if focus.lb.is_some() || focus.front.any() {
         if focus.clues {
             plan.add(Topic::LogGroups, Work::LogGroups(Clues::gather(s, options)));
         }
@@ -122,8 +140,10 @@ pub fn is_clue(ask: &Ask) -> bool {
                 | Topic::Tags(_)
                 | Topic::Instances(_)
                 | Topic::TaskDefinition(_)
+                | Topic::Api(_)
+                | Topic::Function(_)
         ),
-        Ask::Recent => false,
+        Ask::Recent | Ask::Records => false,
     }
 }
 
@@ -174,6 +194,11 @@ impl Plan {
         }
         self.network(s, lb, &groups);
         for listener in state.and_then(|l| l.listeners.value()).into_iter().flatten() {
+            if matches!(listener.protocol.as_str(), "TCP" | "TCP_UDP" | "TLS") {
+                // These have no rules, and a timer of their own.
+                let arn = listener.arn.clone();
+                self.add(Topic::ListenerAttributes(arn.clone()), Work::ListenerAttributes(arn));
+            }
             self.add(Topic::Rules(listener.arn.clone()), Work::Rules(listener.arn.clone()));
         }
         for g in &groups {

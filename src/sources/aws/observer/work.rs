@@ -1,10 +1,11 @@
 //! Asks one planned question and turns the answer into observations.
 
+use super::fronts::FrontPlace;
 use super::plan::{Ask, Work};
 use crate::situation::ecs::{Service, Task};
 use crate::situation::{Fact, Identity, Observation, Reason, Topic};
 use crate::sources::aws::ask::ecs::{Listing, ServiceId, TaskList};
-use crate::sources::aws::ask::{access, around, ec2, ecs, elb, trail};
+use crate::sources::aws::ask::{access, api, around, classic, ec2, ecs, edge, elb, front_log, trail};
 use crate::sources::aws::client::Aws;
 use crate::sources::aws::metrics::{self, Window};
 use crate::sources::aws::{logs, operations as op};
@@ -240,9 +241,19 @@ pub async fn run(aws: Aws, work: Work, before: Before) -> Answer {
             let asked = begin(topic, &op::DESCRIBE_LISTENER_CERTIFICATES);
             asked.answer(elb::listener_certificates(aws, &listener).await.map(Fact::CertificateArns))
         }
+        Work::ListenerAttributes(arn) => {
+            let asked = begin(Topic::ListenerAttributes(arn.clone()), &op::DESCRIBE_LISTENER_ATTRIBUTES);
+            asked.answer(elb::listener_attributes(aws, &arn).await.map(Fact::Attributes))
+        }
         Work::Certificate(arn) => {
             let asked = begin(Topic::Certificate(arn.clone()), &op::DESCRIBE_CERTIFICATE);
-            asked.answer(around::certificate(aws, &arn).await.map(Fact::Certificate))
+            // CloudFront's are in its own region, whatever ours is.
+            let region = arn.split(':').nth(3).unwrap_or_default().to_string();
+            let answer = match aws.in_region(&region).await {
+                Ok(there) => around::certificate(&there, &arn).await,
+                Err(reason) => Err(reason),
+            };
+            asked.answer(answer.map(Fact::Certificate))
         }
         Work::InstanceStatus { vpc, instances } => {
             let asked = begin(Topic::InstanceStatus(vpc), &op::DESCRIBE_INSTANCE_STATUS);
@@ -263,6 +274,67 @@ pub async fn run(aws: Aws, work: Work, before: Before) -> Answer {
         Work::Function(arn) => {
             let asked = begin(Topic::Function(arn.clone()), &op::GET_FUNCTION_CONFIGURATION);
             asked.answer(around::function(aws, &arn).await.map(Fact::Function))
+        }
+        Work::Distribution(id) => {
+            let asked = begin(Topic::Distribution(id.clone()), &op::GET_DISTRIBUTION_CONFIG);
+            asked.answer(edge::distribution(aws, &id).await.map(|d| Fact::Distribution(Box::new(d))))
+        }
+        Work::Api { id, stage } => {
+            let asked = begin(Topic::Api(id.clone()), &op::GET_REST_API);
+            asked.answer(api::api(aws, &id, &stage).await.map(|a| Fact::Api(Box::new(a))))
+        }
+        Work::Classic(name) => {
+            let asked = begin(Topic::Classic(name.clone()), &op::DESCRIBE_CLASSICS);
+            asked.answer(classic::classic_named(aws, &name).await.map(|c| Fact::Classic(Box::new(c))))
+        }
+        Work::InstanceHealth(name) => {
+            let asked = begin(Topic::InstanceHealth(name.clone()), &op::DESCRIBE_INSTANCE_HEALTH);
+            asked.answer(classic::instance_health(aws, &name).await.map(Fact::InstanceHealth))
+        }
+        Work::Records(hosts) => {
+            let watch = Watch::start(&op::LIST_RESOURCE_RECORD_SETS);
+            let all = edge::records(aws, &hosts).await.into_iter();
+            let told = all
+                .map(|(h, r)| watch.observe(Topic::Records(h), r.map_or_else(Fact::Unknown, Fact::Records)));
+            made(Ask::Records, told.collect())
+        }
+        Work::FrontMetrics { id, asks, global } => {
+            let now = Timestamp::now();
+            let window = match before.good {
+                None => Window::first(now, aws.options().since),
+                Some(last) => Window::since(now, last),
+            };
+            let topic = Topic::FrontMetrics(id);
+            let there = if global { aws.global().await } else { Ok(aws.clone()) };
+            match there {
+                Ok(there) => {
+                    let answer = metrics::collect(&there, &topic, asks, window).await;
+                    made(Ask::Topic(topic), answer)
+                }
+                Err(reason) => begin(topic, &op::GET_METRIC_DATA).answer(Err(reason)),
+            }
+        }
+        Work::FrontLog { place, onset } => {
+            let now = Timestamp::now();
+            let since = onset.map_or(ROWS_WITHOUT_ONSET, |t| now.duration_since(t) + ROWS_BEFORE);
+            let from = now.checked_sub(since.min(ROWS_LONGEST)).unwrap_or(now);
+            let (id, op, answer) = match &place {
+                FrontPlace::Edge(d) => (d.id.clone(), &op::GET_OBJECT, front_log::edge(aws, d, from).await),
+                FrontPlace::Api(a) => {
+                    (a.id.clone(), &op::FILTER_LOG_EVENTS, front_log::api(aws, a, from).await)
+                }
+                FrontPlace::Classic(c, account) => {
+                    (c.name.clone(), &op::GET_OBJECT, front_log::classic(aws, c, account, from).await)
+                }
+            };
+            begin(Topic::FrontLog(id), op).answer(answer.map(|log| Fact::FrontLog(Box::new(log))))
+        }
+        Work::FrontChanges { id, onset, resources } => {
+            let asked = begin(Topic::FrontChanges(id), &op::LOOKUP_EVENTS);
+            let now = Timestamp::now();
+            let from = onset.unwrap_or(now).checked_sub(CHANGES_BEFORE).unwrap_or(now);
+            let answer = trail::everywhere(aws, from, now, &resources).await;
+            asked.answer(answer.map(Fact::Changes))
         }
         Work::LogGroups(clues) => made(Ask::Topic(Topic::LogGroups), logs::groups::ask(aws, &clues).await),
         Work::Recent { groups, since } => made(Ask::Recent, logs::recent(aws, &groups, since).await),

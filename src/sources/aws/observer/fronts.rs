@@ -1,0 +1,172 @@
+//! The part of the plan about what stands in front of a load balancer, or
+//! alone: distributions, APIs, functions, Classic Load Balancers.
+
+use super::plan::{Ask, Plan, Work};
+use crate::diagnosis::fore;
+use crate::situation::front::{Api, Classic, Distribution};
+use crate::situation::{ResolvedTarget, Situation, Topic};
+use crate::sources::aws::metrics;
+use crate::text::SafeText;
+
+/// Functions and names that are looked at.
+const FUNCTIONS: usize = 10;
+const NAMES: usize = 12;
+
+/// What the target led to besides a load balancer.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Front {
+    pub distribution: SafeText,
+    pub api: SafeText,
+    pub classic: SafeText,
+    pub function: SafeText,
+    /// Host name asked for.
+    pub host: SafeText,
+}
+
+impl Front {
+    /// As the search found it.
+    pub fn of(t: &ResolvedTarget) -> Front {
+        Front {
+            distribution: t.distribution.clone(),
+            api: t.api.clone(),
+            classic: t.classic.clone(),
+            function: t.function.clone(),
+            host: t.host.clone(),
+        }
+    }
+
+    /// Is there anything at all?
+    pub fn any(&self) -> bool {
+        [&self.distribution, &self.api, &self.classic, &self.function].iter().any(|x| !x.is_empty())
+    }
+}
+
+/// Where rows of a log are, with what is needed to read them.
+#[derive(Clone, Debug, PartialEq)]
+pub enum FrontPlace {
+    Edge(Box<Distribution>),
+    Api(Box<Api>),
+    /// And the account, which is part of the names of its files.
+    Classic(Box<Classic>, SafeText),
+}
+
+impl Plan {
+    pub(super) fn fronts(&mut self, s: &Situation, front: &Front) {
+        let mut names: Vec<SafeText> = Vec::new();
+        if front.host.contains('.') && front.host.parse::<std::net::IpAddr>().is_err() {
+            names.push(front.host.clone());
+        }
+        if !front.distribution.is_empty() {
+            self.distribution(s, &front.distribution, &mut names);
+        }
+        if !front.api.is_empty() {
+            self.api(s, &front.api);
+        }
+        if !front.classic.is_empty() {
+            self.classic(s, &front.classic);
+        }
+        if !front.function.is_empty() {
+            let arn = &front.function;
+            self.add(Topic::Function(arn.clone()), Work::Function(arn.clone()));
+            let asks = metrics::of_function(arn);
+            let work = Work::FrontMetrics { id: arn.clone(), asks, global: false };
+            self.add(Topic::FrontMetrics(arn.clone()), work);
+            self.changes(s, arn, vec![arn.clone()]);
+        }
+        if let Some(lb) = s.lb_arn() {
+            names.extend(fore::names_of(s, lb));
+        }
+        names.retain(|n| !n.ends_with(".amazonaws.com") && !n.ends_with(".cloudfront.net"));
+        names.sort();
+        names.dedup();
+        names.truncate(NAMES);
+        if !names.is_empty() {
+            self.0.push((Ask::Records, Work::Records(names)));
+        }
+    }
+
+    fn distribution(&mut self, s: &Situation, id: &SafeText, names: &mut Vec<SafeText>) {
+        self.add(Topic::Distribution(id.clone()), Work::Distribution(id.clone()));
+        let datum = s.fronts.distributions.get(id);
+        let known = datum.and_then(|d| d.value());
+        // Which functions there are belongs to the question.
+        if known.is_some() || datum.is_some_and(|d| d.gap().is_some()) {
+            let asks = metrics::of_distribution(id, known);
+            self.add(
+                Topic::FrontMetrics(id.clone()),
+                Work::FrontMetrics { id: id.clone(), asks, global: true },
+            );
+        }
+        let Some(d) = known else { return };
+        names.extend(d.aliases.iter().cloned());
+        names.extend(d.used().into_iter().filter(|o| o.kind.as_str() == "custom").map(|o| o.domain.clone()));
+        if d.certificate.contains(":acm:") {
+            self.add(Topic::Certificate(d.certificate.clone()), Work::Certificate(d.certificate.clone()));
+        }
+        let mut about = vec![id.clone(), d.arn.clone()];
+        about.extend(d.behaviors.iter().flat_map(|b| &b.functions).map(|f| f.1.clone()));
+        if self.changes(s, id, about) {
+            // Times and the like change with each look, and are not part of the question.
+            let d = Distribution { status: SafeText::default(), modified: None, ..d.clone() };
+            let work = Work::FrontLog { place: FrontPlace::Edge(Box::new(d)), onset: fore::onset(s, id) };
+            self.add(Topic::FrontLog(id.clone()), work);
+        }
+    }
+
+    fn api(&mut self, s: &Situation, id: &SafeText) {
+        let known = s.fronts.apis.get(id).and_then(|d| d.value());
+        let stage = known.map(|a| a.stage.clone()).unwrap_or_default();
+        self.add(Topic::Api(id.clone()), Work::Api { id: id.clone(), stage });
+        let Some(api) = known else { return };
+        let mut asks = metrics::of_api(api);
+        let functions = api.functions();
+        for arn in functions.iter().take(FUNCTIONS) {
+            self.add(Topic::Function((*arn).clone()), Work::Function((*arn).clone()));
+            asks.extend(metrics::of_function(arn));
+        }
+        self.add(Topic::FrontMetrics(id.clone()), Work::FrontMetrics { id: id.clone(), asks, global: false });
+        let mut about = vec![id.clone(), api.name.clone()];
+        about.extend(functions.into_iter().cloned());
+        if self.changes(s, id, about) {
+            let place = FrontPlace::Api(Box::new(api.clone()));
+            self.add(Topic::FrontLog(id.clone()), Work::FrontLog { place, onset: fore::onset(s, id) });
+        }
+    }
+
+    fn classic(&mut self, s: &Situation, name: &SafeText) {
+        self.add(Topic::InstanceHealth(name.clone()), Work::InstanceHealth(name.clone()));
+        self.add(Topic::Classic(name.clone()), Work::Classic(name.clone()));
+        let asks = metrics::of_classic(name);
+        self.add(
+            Topic::FrontMetrics(name.clone()),
+            Work::FrontMetrics { id: name.clone(), asks, global: false },
+        );
+        let Some(c) = s.fronts.classics.get(name).and_then(|d| d.value()) else { return };
+        if !c.vpc.is_empty() {
+            self.add(Topic::Instances(c.vpc.clone()), Work::Instances(c.vpc.clone()));
+            self.add(Topic::SecurityGroups(c.vpc.clone()), Work::SecurityGroups(c.vpc.clone()));
+        }
+        let mut about = vec![name.clone()];
+        about.extend(c.security_groups.iter().chain(&c.instances).cloned());
+        let account = s.identity.value().map(|i| i.account.clone()).unwrap_or_default();
+        let identified = s.identity.value().is_some() || s.identity.gap().is_some();
+        if self.changes(s, name, about) && identified {
+            let place = FrontPlace::Classic(Box::new(c.clone()), account);
+            self.add(Topic::FrontLog(name.clone()), Work::FrontLog { place, onset: fore::onset(s, name) });
+        }
+    }
+
+    /// Asks who changed what, when something is wrong; true when it is, or may be.
+    fn changes(&mut self, s: &Situation, id: &SafeText, mut resources: Vec<SafeText>) -> bool {
+        let metrics = s.fronts.metrics.get(id);
+        let told = metrics.is_some_and(|m| m.value().is_some() || m.gap().is_some());
+        let open = s.gaps.keys().any(|t| matches!(t, Topic::FrontChanges(x) | Topic::FrontLog(x) if x == id));
+        if !open && !(told && fore::troubled(s, id)) {
+            return false;
+        }
+        resources.retain(|r| !r.is_empty());
+        let work = Work::FrontChanges { id: id.clone(), onset: fore::onset(s, id), resources };
+        self.add(Topic::FrontChanges(id.clone()), work);
+        true
+    }
+}
