@@ -89,6 +89,8 @@ pub(super) fn record(f: &Front<'_>, b: &mut Ballot) {
     if !t.value.host.is_empty() && found && by_name {
         let value = format!("{} leads here, matched by {}", t.value.host, t.value.matched_by);
         b.con(Strong, Seen::new("name resolution", value, t.source.clone(), t.as_of));
+    } else if let (true, Some(lb)) = (s.load_balancer().is_none() && !t.value.lb.is_empty(), s.lb()) {
+        b.lack("DNS name of the load balancer", lb.lb.why_unknown().unwrap_or(Reason::NotAsked));
     } else if let Some(host) = hosts.first() {
         let value = format!("the record of {host} leads here");
         b.con(Strong, Seen::new("DNS records", value, RECORDS, f.now));
