@@ -537,6 +537,7 @@ impl Estate {
             memory_mib: Some(256),
             reserved: None,
             invokers: Some(texts(&["elasticloadbalancing.amazonaws.com"])),
+            ..Function::default()
         });
     }
 

@@ -38,6 +38,7 @@ pub fn target(world: &World) -> Vec<Observation> {
         lb: LB.into(),
         target_group: SafeText::default(),
         matched_by: "addresses".into(),
+        ..ResolvedTarget::default()
     };
     vec![
         said(world, "sts:GetCallerIdentity", Topic::Identity, Fact::Identity(identity)),
