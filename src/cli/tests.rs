@@ -127,8 +127,8 @@ fn a_mistake_is_one_line_that_says_what_to_do() {
         ),
         (&["opne"], "badgate: there is no command 'opne'; did you mean 'open'?"),
         (
-            &["practise"],
-            "badgate: there is no command 'practise'; 'badgate open TARGET' opens the console, see 'badgate --help'",
+            &["wibble"],
+            "badgate: there is no command 'wibble'; 'badgate open TARGET' opens the console, see 'badgate --help'",
         ),
         (&["open", "--regon", "x"], "badgate: unexpected option '--regon'; did you mean '--region'?"),
         (&["open", "a", "b"], "badgate: unexpected argument 'b'; see 'badgate open --help'"),
