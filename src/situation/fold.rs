@@ -6,8 +6,8 @@ use super::around::{Certificate, Changes, Database, Function, InstanceStatus, Sc
 use super::datum::{Datum, Gap, Known, Reason};
 use super::ecs::{Service, Task, TaskDefinition};
 use super::elb::{Attributes, Listener, LoadBalancer, Rule, TargetGroup, TargetHealth, TargetKey};
-use super::host::Host;
 use super::front::Fronts;
+use super::host::Host;
 use super::log::{LogGroup, LogRing, Tail};
 use super::metric::{MetricKey, Series};
 use super::net::{Instance, Interface, NetworkAcl, PrefixList, RouteTable, SecurityGroup, Subnet};

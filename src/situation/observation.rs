@@ -6,8 +6,8 @@ use super::around::{Certificate, Changes, Database, Function, InstanceStatus, Sc
 use super::datum::Reason;
 use super::ecs::{Service, Task, TaskDefinition};
 use super::elb::{Attributes, Listener, LoadBalancer, Rule, TargetGroup, TargetHealth};
-use super::host::Host;
 use super::front::{Api, Classic, Distribution, FrontLog, InstanceHealth, Records};
+use super::host::Host;
 use super::log::{LogGroup, LogLine, Tail};
 use super::metric::Series;
 use super::net::{Instance, Interface, NetworkAcl, PrefixList, RouteTable, SecurityGroup, Subnet};
