@@ -12,7 +12,7 @@ use std::sync::Arc;
 /// five seconds are a quarter of a second.
 const PACE: f64 = 20.0;
 /// Drills at a time.
-const AT_ONCE: usize = 12;
+const AT_ONCE: usize = 8;
 
 fn line(d: &Drill, out: &Outcome) -> (bool, String) {
     let word = |s: Option<Standing>| s.map_or("absent", |s| s.word());

@@ -398,7 +398,7 @@ pub(super) fn mapping(f: &Front<'_>, b: &mut Ballot) {
             b.con(Strong, told(r, |_| true, "are of other kinds"));
         }
     }
-    for i in own.iter().filter(|i| i.has_default == Some(false)) {
+    if let Some(i) = own.iter().find(|i| i.has_default == Some(false)) {
         let value = "no integration response takes what no pattern fits";
         b.pro(
             if bulk {
@@ -410,7 +410,6 @@ pub(super) fn mapping(f: &Front<'_>, b: &mut Ballot) {
             },
             Seen::new(i.route.clone(), value, CONFIG, f.now),
         );
-        break;
     }
     for c in a.changed(
         &[

@@ -101,21 +101,22 @@ pub(super) fn dns(f: &Front<'_>, b: &mut Ballot) {
     let bulk = vote(e, b, Decisive, "say OriginDnsError", |r| is(r, &["OriginDnsError"]));
     let Some(o) = origin(f, b) else { return };
     let known = f.s.fronts.records.get(&o.domain).and_then(Datum::get);
-    if let Some(k) = known {
-        if !k.value.zone.is_empty() && k.value.records.is_empty() {
-            let value = format!("zone {} holds no record of {}", k.value.zone, o.domain);
-            let seen = Seen::new("DNS records", value, "route53:ListResourceRecordSets", k.as_of);
-            b.pro(
-                if bulk {
-                    Decisive
-                } else if e.failing {
-                    Strong
-                } else {
-                    Weak
-                },
-                seen,
-            );
-        }
+    if let Some(k) = known
+        && !k.value.zone.is_empty()
+        && k.value.records.is_empty()
+    {
+        let value = format!("zone {} holds no record of {}", k.value.zone, o.domain);
+        let seen = Seen::new("DNS records", value, "route53:ListResourceRecordSets", k.as_of);
+        b.pro(
+            if bulk {
+                Decisive
+            } else if e.failing {
+                Strong
+            } else {
+                Weak
+            },
+            seen,
+        );
     }
     for c in e.changed(&["DeleteHostedZone", "ChangeResourceRecordSets"], &[]) {
         if bulk {

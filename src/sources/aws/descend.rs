@@ -31,7 +31,7 @@ impl Search {
         found.target.distribution = id.into();
         let topic = Topic::Distribution(id.into());
         match edge::distribution(&self.aws, id).await {
-            Ok(d) => self.into_origins(&mut found, d).await,
+            Ok(d) => self.descend_origins(&mut found, d).await,
             Err(Reason::NotFound { .. }) => {
                 return Ok(Outcome::None(self.line(&format!("there is no distribution {id}"), None).await));
             }
@@ -46,13 +46,13 @@ impl Search {
         Ok(self.one(by, op::GET_DISTRIBUTION_CONFIG.id, found, &lb))
     }
 
-    async fn into_origins(&self, found: &mut Found, d: Distribution) {
+    async fn descend_origins(&self, found: &mut Found, d: Distribution) {
         let names: Vec<SafeText> =
             d.used().into_iter().filter(|o| o.kind.as_str() != "s3").map(|o| o.domain.clone()).collect();
         let topic = Topic::Distribution(d.id.clone());
         found.also.push(told(op::GET_DISTRIBUTION_CONFIG.id, topic, Fact::Distribution(Box::new(d))));
         for name in names {
-            self.into_name(found, name.to_string()).await;
+            self.descend_name(found, name.to_string()).await;
             if !found.target.lb.is_empty() || !found.target.api.is_empty() || !found.target.classic.is_empty()
             {
                 return;
@@ -61,18 +61,18 @@ impl Search {
     }
 
     /// Follows a host name down as far as this account knows it.
-    async fn into_name(&self, found: &mut Found, first: String) {
+    async fn descend_name(&self, found: &mut Found, first: String) {
         let mut name = first;
         for _ in 0..DEEPEST {
             if let Some((id, region)) = api_host(&name) {
                 if let Ok(aws) = self.aws.in_region(&region).await {
                     self.move_to(found, &aws);
-                    let _ = self.into_api(found, &aws, &id, "").await;
+                    let _ = self.descend_api(found, &aws, &id, "").await;
                 }
                 return;
             }
             if let Some(dns) = elb_dns(&name) {
-                self.into_balancer(found, &dns).await;
+                self.descend_balancer(found, &dns).await;
                 return;
             }
             let resolve = async {
@@ -104,7 +104,7 @@ impl Search {
         }
     }
 
-    async fn into_balancer(&self, found: &mut Found, dns: &ElbDns) {
+    async fn descend_balancer(&self, found: &mut Found, dns: &ElbDns) {
         let Ok(aws) = self.aws.in_region(&dns.region).await else { return };
         let same = |name: &str| name.eq_ignore_ascii_case(&dns.dns_name);
         let (v2, old) = futures::future::join(
@@ -127,7 +127,7 @@ impl Search {
     /// An API by id, and what it is integrated with.
     pub(super) async fn by_api(&self, id: &str, stage: &str, by: &str) -> Result<Outcome, Reason> {
         let mut found = Found::default();
-        match self.into_api(&mut found, &self.aws, id, stage).await {
+        match self.descend_api(&mut found, &self.aws, id, stage).await {
             Ok(()) => {}
             Err(Reason::NotFound { .. }) => {
                 return Ok(Outcome::None(self.line(&format!("there is no API {id}"), None).await));
@@ -142,7 +142,7 @@ impl Search {
         Ok(self.one(by, op::GET_REST_API.id, found, &lb))
     }
 
-    async fn into_api(&self, found: &mut Found, aws: &Aws, id: &str, stage: &str) -> Result<(), Reason> {
+    async fn descend_api(&self, found: &mut Found, aws: &Aws, id: &str, stage: &str) -> Result<(), Reason> {
         let api = api::api(aws, id, stage).await?;
         found.target.api = id.into();
         let next = way_on(&api);
@@ -154,7 +154,7 @@ impl Search {
                     found.lb = Some(lb);
                 }
             }
-            Some(Next::Name(name)) => Box::pin(self.into_name(found, name)).await,
+            Some(Next::Name(name)) => Box::pin(self.descend_name(found, name)).await,
             None => {}
         }
         Ok(())
@@ -321,7 +321,7 @@ impl Search {
             let Some(lead) = leads.first() else {
                 return Ok(None);
             };
-            self.into_name(&mut found, lead.clone()).await;
+            self.descend_name(&mut found, lead.clone()).await;
             let t = &found.target;
             if t.lb.is_empty() && t.api.is_empty() && t.classic.is_empty() && !records_lead(&also) {
                 return Ok(None);

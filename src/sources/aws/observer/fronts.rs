@@ -161,7 +161,8 @@ impl Plan {
         let metrics = s.fronts.metrics.get(id);
         let told = metrics.is_some_and(|m| m.value().is_some() || m.gap().is_some());
         let open = s.gaps.keys().any(|t| matches!(t, Topic::FrontChanges(x) | Topic::FrontLog(x) if x == id));
-        if !open && !(told && fore::troubled(s, id)) {
+        let troubled = told && fore::troubled(s, id);
+        if !open && !troubled {
             return false;
         }
         resources.retain(|r| !r.is_empty());

@@ -121,10 +121,8 @@ pub fn plan(s: &Situation, focus: &Focus, options: &Options) -> Vec<(Ask, Work)>
     if let Some(lb) = &focus.lb {
         plan.load_balancer(s, lb, focus);
     }
-    if focus.lb.is_some() || focus.front.any() {
-        if focus.clues {
-            plan.add(Topic::LogGroups, Work::LogGroups(Clues::gather(s, options)));
-        }
+    if (focus.lb.is_some() || focus.front.any()) && focus.clues {
+        plan.add(Topic::LogGroups, Work::LogGroups(Clues::gather(s, options)));
     }
     plan.0
 }
