@@ -73,6 +73,11 @@ pub struct Listening {
     pub backlog: u64,
     /// Name of the process; empty when only root may know.
     pub process: SafeText,
+    /// The rule of the host's own firewall that keeps new connections from
+    /// elsewhere out; empty when none does, or when the rules could not be read.
+    pub kept_out: SafeText,
+    /// That rule takes some senders only: it asks for more than the port.
+    pub kept_out_some: bool,
 }
 
 /// A timer or limit of a server, as configured.

@@ -8,6 +8,7 @@ mod world;
 
 mod hops;
 mod legs;
+mod measured;
 mod nacl;
 mod route;
 mod series;

@@ -101,6 +101,11 @@ impl Ballot {
         }
     }
 
+    /// What was missing is known after all, from elsewhere.
+    pub fn learned(&mut self, what: &str) {
+        self.missing.retain(|l| l.what.as_str() != what);
+    }
+
     /// What was seen could cause a failure and shows no trace now.
     pub fn dormant(&mut self) {
         self.dormant = true;

@@ -15,6 +15,7 @@ mod network;
 mod nlb;
 mod proxies;
 mod target;
+mod witness;
 
 use super::case::{Case, Inputs};
 use super::fore::Front;
@@ -22,6 +23,7 @@ use super::timeouts::Measured;
 use super::verdict::{Diagnosis, Hop, Next, Standing, Verdict};
 use crate::situation::Situation;
 use ballot::{Ballot, Closed};
+use witness::Witness;
 
 /// How near the root a cause is. A cause that explains others goes before them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -228,7 +230,11 @@ pub fn diagnose(s: &Situation, inputs: &Inputs<'_>) -> Diagnosis {
     // What is over behind is history, not why requests fail in front.
     let behind = behind && !front.behind_is_over();
     let from = front.from().or(case.as_ref().map(|c| c.from));
-    let mut out = Diagnosis { trouble: before || behind, from, ..Diagnosis::default() };
+    let witness = Witness::new(s, from);
+    // A request from here that fails is trouble, however calm the metrics: they
+    // come minutes later, and what never arrives is in none of them.
+    let met = witness.troubled();
+    let mut out = Diagnosis { trouble: before || behind || met, from, ..Diagnosis::default() };
     let seen = case.as_ref().is_none_or(|c| c.no_metrics.is_none() && c.no_health().is_none());
     let calm = !out.trouble && seen && front.seen();
     let mut ranked: Vec<(Verdict, usize)> = Vec::new();
@@ -248,7 +254,8 @@ pub fn diagnose(s: &Situation, inputs: &Inputs<'_>) -> Diagnosis {
             }
             _ => continue,
         };
-        match ballot.close(r, trouble) {
+        witness.testify(r.id, case.as_ref(), &mut ballot);
+        match ballot.close(r, trouble || met) {
             // Where all is seen and all is well, there is nothing to look into.
             Some(Closed::Verdict(v)) if calm && v.standing == Standing::Unchecked => {}
             Some(Closed::Verdict(v)) => ranked.push((v, i)),

@@ -10,6 +10,7 @@ mod rules;
 mod servers;
 
 pub use entries::Chain;
+pub(super) use probed::has_target;
 pub use rules::{Rule, RuleId, Standing, Term};
 pub use servers::{ServerDefault, server_default};
 

@@ -99,7 +99,7 @@ fn of_targets(s: &Situation) -> impl Iterator<Item = (SafeText, &Kept, Timestamp
 }
 
 /// Is this address and port one of the group's targets?
-fn has_target(s: &Situation, g: &GroupState, address: SocketAddr) -> bool {
+pub(in crate::diagnosis) fn has_target(s: &Situation, g: &GroupState, address: SocketAddr) -> bool {
     let default = g.group.as_ref().and_then(|t| t.port);
     g.health.value().into_iter().flatten().any(|t| {
         let port = t.port.or(default);

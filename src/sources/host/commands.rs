@@ -44,8 +44,9 @@ pub const COMMANDS: &[Command] = &[
     command(
         "kernel",
         "kernel messages of the last half hour",
-        "{ journalctl -k --since -30min -q --no-pager -o cat || dmesg; } | \
-         grep -iE 'out of memory|oom-kill|table full|SYN flooding|segfault' | tail -n 30",
+        "echo \"up $(cat /proc/uptime)\"; { if test -d /run/log/journal -o -d /var/log/journal; \
+         then journalctl -k --since -30min -q --no-pager -o cat; else dmesg; fi; } | \
+         grep -iE 'out of memory|oom-kill|table full|SYN flooding|segfault|not permitted' | tail -n 30",
     ),
     command("nft", "firewall rules (nftables)", "nft list ruleset"),
     command("iptables", "firewall rules (iptables)", "test -s /proc/net/ip_tables_names && iptables -S"),

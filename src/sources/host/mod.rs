@@ -4,6 +4,7 @@
 //! timeouts and limits only; nothing else of them is kept.
 
 mod commands;
+mod firewall;
 mod parse;
 mod settings;
 mod transport;

@@ -2,6 +2,7 @@
 //! of the expected form gives nothing; it is never guessed at.
 
 use super::commands::COMMANDS;
+use super::firewall::Firewall;
 use super::settings::{self, Settings};
 use crate::situation::host::{Disk, Host, Listening, Memory};
 use crate::text::SafeText;
@@ -51,9 +52,16 @@ impl Answers {
             Some((_, None)) => Err("too long: cut off"),
             Some((_, Some(124))) => Err("took too long"),
             Some((text, Some(127))) if text.contains("not found") => Err("no such command there"),
+            Some((text, Some(code))) if (*code != 0 || id == "kernel") && denied(text) => {
+                Err("not allowed to this user")
+            }
             Some(_) => Ok(()),
         }
     }
+}
+
+fn denied(text: &str) -> bool {
+    ["ermission denied", "not permitted", "must be root", "Access denied"].iter().any(|w| text.contains(w))
 }
 
 /// Reads everything but the clock.
@@ -79,8 +87,15 @@ pub fn host(asked: &str, a: &Answers) -> Host {
     h.counters = a.of("counters").lines().filter_map(counter).take(KEPT).collect();
     let mut tracked = a.of("conntrack").lines().filter_map(|l| l.trim().parse::<u64>().ok());
     h.conntrack = tracked.next().zip(tracked.next());
-    h.kernel = lines(a.of("kernel"), |l| !l.is_empty() && !l.starts_with("sh:"));
+    h.kernel = kernel(a.of("kernel"));
     h.firewall = firewall(a.of("nft"), a.of("iptables"));
+    let rules = Firewall::read(a.of("nft"), a.of("iptables"));
+    for l in &mut h.listening {
+        if let Some(kept) = rules.keeps_out(l.port) {
+            l.kept_out = SafeText::capped(kept.rule, 240);
+            l.kept_out_some = kept.some;
+        }
+    }
     h.failed_units = a
         .of("units")
         .lines()
@@ -106,6 +121,31 @@ pub fn host(asked: &str, a: &Answers) -> Host {
 
 fn lines(text: &str, keep: impl Fn(&str) -> bool) -> Vec<SafeText> {
     text.lines().map(str::trim).filter(|l| keep(l)).take(KEPT).map(|l| SafeText::capped(l, 240)).collect()
+}
+
+/// Kernel messages older than this are about another time, seconds.
+const KERNEL_AGE: f64 = 1800.0;
+
+/// Messages of the kernel. Where no journal is kept they come from `dmesg`,
+/// all since the start of the machine, each with the seconds since then; the
+/// first line says how long it has been up.
+fn kernel(text: &str) -> Vec<SafeText> {
+    let up = text
+        .lines()
+        .next()
+        .and_then(|l| l.strip_prefix("up ")?.split_whitespace().next()?.parse::<f64>().ok());
+    lines(text, |l| {
+        if l.is_empty() || l.starts_with("up ") || l.starts_with("sh:") || denied(l) {
+            return false;
+        }
+        let stamp = l.strip_prefix('[').and_then(|t| t.split(']').next()?.trim().parse::<f64>().ok());
+        match (stamp, up) {
+            (Some(at), Some(up)) => up - at <= KERNEL_AGE,
+            // Whose age cannot be told may be from last month.
+            (Some(_), None) => false,
+            (None, _) => true,
+        }
+    })
 }
 
 /// `cpu` then `some avg10=1.23 avg60=...`.
@@ -195,6 +235,7 @@ fn listening(line: &str) -> Option<Listening> {
         queued: queued.parse().ok()?,
         backlog: backlog.parse().ok()?,
         process: SafeText::capped(process, 60),
+        ..Listening::default()
     })
 }
 
@@ -292,7 +333,11 @@ mod tests {
             ),
             ("counters", "#kernel\nTcpExtListenOverflows           41                 0.0", 0),
             ("conntrack", "65000\n65536", 0),
-            ("nft", "table inet f {\n chain input {\n tcp dport 8080 drop\n tcp dport 80 accept\n }\n}", 0),
+            (
+                "nft",
+                "table inet f {\n chain input {\n type filter hook input priority 0; policy accept;\n tcp dport 8080 drop\n tcp dport 80 accept\n }\n}",
+                0,
+            ),
             ("iptables", "-P INPUT DROP\n-A INPUT -p tcp --dport 22 -j ACCEPT", 0),
             ("units", "nginx.service loaded failed failed A web server", 0),
             (
@@ -300,7 +345,11 @@ mod tests {
                 "nginx version: nginx/1.29.8\nsh: 1: httpd: not found\nServer version: Apache/2.4.57 (Debian)\nv20.20.2\ngunicorn (version 20.1.0)",
                 0,
             ),
-            ("kernel", "Out of memory: Killed process 7 (java)", 0),
+            (
+                "kernel",
+                "up 9000.10 1.0\n[ 3000.1] Out of memory: Killed process 3 (old)\n[ 8999.5] oom-kill:constraint=NONE\nOut of memory: Killed process 7 (java)",
+                0,
+            ),
         ]);
         assert!(a.whole);
         let h = host("ssh:web-1", &a);
@@ -320,6 +369,12 @@ mod tests {
         assert_eq!(h.failed_units, ["nginx.service"]);
         assert_eq!(h.version("nginx"), Some(vec![1, 29, 8]));
         assert_eq!(h.versions.len(), 4);
+        // What the kernel said hours ago is about another time.
+        assert_eq!(
+            h.kernel,
+            ["[ 8999.5] oom-kill:constraint=NONE", "Out of memory: Killed process 7 (java)"]
+        );
+        assert_eq!(h.listening[1].kept_out, "nft input: tcp dport 8080 drop");
         // Commands that never ran say so.
         assert!(h.silent.iter().any(|(id, why)| id == "processes" && why == "not reached"));
     }
@@ -335,10 +390,23 @@ mod tests {
             let h = host("local", &Answers::read(junk, M));
             assert_eq!((h.memory, h.load, h.listening.len()), (None, None, 0));
         }
-        let a = answers(&[("disk", "x", 124), ("nft", "sh: 1: nft: not found", 127)]);
+        let a = answers(&[
+            ("disk", "x", 124),
+            ("nft", "sh: 1: nft: not found", 127),
+            (
+                "iptables",
+                "iptables v1.8.9 (nf_tables): Could not fetch rule set: Permission denied (you must be root)",
+                4,
+            ),
+            ("kernel", "up 9.0 1.0\ndmesg: read kernel buffer failed: Operation not permitted", 0),
+        ]);
         let h = host("local", &a);
         let why = |id: &str| h.silent.iter().find(|(i, _)| i.as_str() == id).map(|(_, w)| w.to_string());
         assert_eq!(why("disk").as_deref(), Some("took too long"));
         assert_eq!(why("nft").as_deref(), Some("no such command there"));
+        for id in ["iptables", "kernel"] {
+            assert_eq!(why(id).as_deref(), Some("not allowed to this user"), "{id}");
+        }
+        assert!(h.kernel.is_empty());
     }
 }
