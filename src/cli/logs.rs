@@ -28,7 +28,8 @@ A missing status or text is -, 5xx is any of them, times take ms and s, client t
 
 #[derive(Args, Debug)]
 pub(super) struct LogsArgs {
-    /// Files, folders, patterns, '-' for standard input, or s3://BUCKET/PREFIX; .gz and .zst as they are
+    /// Files, folders, patterns, '-' for standard input, s3://BUCKET/PREFIX, or cwl:GROUP (CloudWatch Logs); .gz and
+    /// .zst as they are
     #[arg(required = true, value_name = "FILE")]
     files: Vec<OsString>,
     /// What wrote the rows
@@ -58,12 +59,36 @@ pub(super) struct LogsArgs {
     /// Threads that read [default: one a processor]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=64))]
     threads: Option<u8>,
-    /// The load balancer's idle timeout
-    #[arg(long, value_name = "DURATION", default_value = "60s", value_parser = timeout)]
-    idle_timeout: Duration,
-    /// The target groups' deregistration delay
-    #[arg(long, value_name = "DURATION", default_value = "300s", value_parser = delay)]
-    deregistration_delay: Duration,
+    /// The load balancer's idle timeout [default: the incident's, else 60s]
+    #[arg(long, value_name = "DURATION", value_parser = timeout)]
+    idle_timeout: Option<Duration>,
+    /// The target groups' deregistration delay [default: the incident's, else 300s]
+    #[arg(long, value_name = "DURATION", value_parser = delay)]
+    deregistration_delay: Option<Duration>,
+    /// An incident file that knows both
+    #[arg(long, value_name = "FILE")]
+    incident: Option<PathBuf>,
+    /// Go on reading one file, pipe or standard input as it is written; a picture every second
+    #[arg(long, short = 'f')]
+    follow: bool,
+    /// Do not ask before large downloads and costly queries
+    #[arg(long, short = 'y')]
+    yes: bool,
+    /// Table for Athena: NAME or DATABASE.NAME
+    #[arg(long, value_name = "TABLE", default_value = "default.badgate_alb_logs", value_parser = word)]
+    table: String,
+    /// Athena's workgroup
+    #[arg(long, value_name = "NAME", default_value = "primary", value_parser = word)]
+    workgroup: String,
+    /// Where Athena puts results [default: where the workgroup says]
+    #[arg(long, value_name = "s3://...", value_parser = bucket)]
+    output: Option<String>,
+    /// Print what creates Athena's table, and do nothing else
+    #[arg(long)]
+    ddl: bool,
+    /// Athena's table may be created where it is missing
+    #[arg(long)]
+    allow_changes: bool,
     /// Only ASCII glyphs
     #[arg(long)]
     ascii: bool,
@@ -167,23 +192,45 @@ pub struct Logs {
     pub engine: Engine,
     /// 0: one a processor.
     pub threads: usize,
-    pub idle_timeout: Duration,
-    pub deregistration_delay: Duration,
+    /// `None`: the incident's, or what AWS sets.
+    pub idle_timeout: Option<Duration>,
+    pub deregistration_delay: Option<Duration>,
+    pub incident: Option<PathBuf>,
+    pub follow: bool,
+    pub yes: bool,
+    /// `DATABASE.NAME` or `NAME`.
+    pub table: String,
+    pub workgroup: String,
+    pub output: Option<String>,
+    pub ddl: bool,
+    pub allow_changes: bool,
     pub ascii: bool,
     pub profile: Option<String>,
     pub region: Option<String>,
 }
 
 impl Logs {
-    /// Arguments that are places in S3.
+    /// Arguments that are places in S3 or log groups.
     pub fn remote(&self) -> impl Iterator<Item = &str> {
-        self.files.iter().filter_map(|f| f.to_str()).filter(|f| f.starts_with("s3://"))
+        self.files.iter().filter_map(|f| f.to_str()).filter(|f| is_remote(f))
+    }
+
+    /// Names of log groups among them.
+    pub fn groups(&self) -> impl Iterator<Item = &str> {
+        self.remote().filter_map(|f| f.strip_prefix(GROUP))
     }
 
     /// The others.
     pub fn local(&self) -> Vec<PathBuf> {
-        self.files.iter().filter(|f| !f.to_string_lossy().starts_with("s3://")).map(PathBuf::from).collect()
+        self.files.iter().filter(|f| !is_remote(&f.to_string_lossy())).map(PathBuf::from).collect()
     }
+}
+
+/// What a log group of CloudWatch Logs begins with.
+const GROUP: &str = "cwl:";
+
+fn is_remote(file: &str) -> bool {
+    file.starts_with("s3://") || file.starts_with(GROUP)
 }
 
 impl LogsArgs {
@@ -200,6 +247,19 @@ impl LogsArgs {
         }
         if self.files.iter().filter(|f| *f == "-").count() > 1 {
             return Err(Stop::usage("standard input ('-') can be read only once"));
+        }
+        if self.follow {
+            if self.files.len() != 1 || self.files.iter().any(|f| is_remote(&f.to_string_lossy())) {
+                return Err(Stop::usage("--follow reads one file, pipe or '-' of this machine"));
+            }
+            if self.engine != Engine::Local || self.ddl {
+                return Err(Stop::usage("--follow is done here: leave out --engine and --ddl"));
+            }
+        }
+        if self.engine != Engine::Local && (self.format != Kind::Auto && self.format != Kind::Alb) {
+            return Err(Stop::usage(
+                "--engine insights and athena know the rows of Application Load Balancers only",
+            ));
         }
         Ok(Logs {
             files: self.files,
@@ -226,6 +286,14 @@ impl LogsArgs {
             threads: self.threads.map_or(0, usize::from),
             idle_timeout: self.idle_timeout,
             deregistration_delay: self.deregistration_delay,
+            incident: self.incident,
+            follow: self.follow,
+            yes: self.yes,
+            table: self.table,
+            workgroup: self.workgroup,
+            output: self.output,
+            ddl: self.ddl,
+            allow_changes: self.allow_changes,
             ascii: self.ascii,
             profile: only_one("--profile", self.profile)?,
             region: only_one("--region", self.region)?,
@@ -235,6 +303,21 @@ impl LogsArgs {
 
 fn template(s: &str) -> Result<Arc<Template>, String> {
     Template::parse(s).map(Arc::new)
+}
+
+fn word(s: &str) -> Result<String, String> {
+    let fits = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.' | b'-');
+    if s.is_empty() || s.len() > 128 || !s.bytes().all(fits) {
+        return Err("has letters, digits, _ . and - only".into());
+    }
+    Ok(s.to_string())
+}
+
+fn bucket(s: &str) -> Result<String, String> {
+    if !s.starts_with("s3://") || s.len() < 8 || s.chars().any(char::is_control) {
+        return Err("is no place in S3: write s3://BUCKET/PREFIX/".into());
+    }
+    Ok(s.to_string())
 }
 
 fn timeout(s: &str) -> Result<Duration, String> {

@@ -1,10 +1,21 @@
 //! The pattern of `/`: a regular expression, `!` in front turns it around.
+//! Behind `where ` stands an expression about rows of access logs instead, as
+//! for `badgate logs --where`: `where status=502 and took>1s`.
 
+use crate::sources::access_log::filter::Filter as Where;
+use crate::sources::access_log::{Line, Parser};
 use crate::text::SafeText;
 use regex::{Regex, RegexBuilder};
 
 /// Memory a compiled pattern may take; a person types these, a program does not.
 const COMPILED_MAX: usize = 1 << 20;
+/// What stands before an expression.
+const WHERE: &str = "where ";
+/// A pattern that is found nowhere: an expression has no place in a line.
+const NOWHERE: &str = "[^\\s\\S]";
+/// What a row's duration is compared with to tell its shape, in seconds: the
+/// idle timeout that load balancers come with.
+const IDLE: f64 = 60.0;
 
 /// A pattern that is in force in a pane.
 #[derive(Clone, Debug)]
@@ -19,6 +30,8 @@ pub struct Filter {
     /// What stands behind the `!`, compiled. Small letters match both cases; a
     /// capital letter makes the pattern mind case.
     pub regex: Regex,
+    /// Asked of rows instead; lines that are none never fit.
+    rows: Option<Where>,
 }
 
 impl Filter {
@@ -32,17 +45,29 @@ impl Filter {
         if pattern.is_empty() {
             return Ok(None);
         }
+        let (pattern, rows) = match pattern.strip_prefix(WHERE) {
+            Some(text) => (NOWHERE, Some(text.parse::<Where>().map_err(|e| SafeText::new(e.to_string()))?)),
+            None => (pattern, None),
+        };
         let regex = RegexBuilder::new(pattern)
             .case_insensitive(!pattern.chars().any(char::is_uppercase))
             .size_limit(COMPILED_MAX)
             .build()
             .map_err(|e| one_line(&e))?;
-        Ok(Some(Filter { typed: SafeText::new(typed), inverse, hides, regex }))
+        Ok(Some(Filter { typed: SafeText::new(typed), inverse, hides, regex, rows }))
     }
 
     /// True for a row that the person means.
     pub fn keeps(&self, text: &str) -> bool {
-        self.regex.is_match(text) != self.inverse
+        let fits = match &self.rows {
+            None => self.regex.is_match(text),
+            Some(rows) => match Parser::default().line(text.as_bytes(), true) {
+                Line::Row(format, row) => rows.holds(format, &row, IDLE),
+                // No row is left out because it is not another one, either.
+                Line::Blank | Line::Unreadable => return false,
+            },
+        };
+        fits != self.inverse
     }
 }
 
@@ -68,6 +93,27 @@ mod tests {
         assert!(keeps("50[234]", "status 502"));
         assert!(Filter::parse("", true).unwrap().is_none());
         assert!(Filter::parse("!", true).unwrap().is_none());
+    }
+
+    #[test]
+    fn expressions_are_asked_of_rows() {
+        let row = |status: &str| {
+            format!(
+                "203.0.113.9 - - [04/May/2026:10:00:00 +0000] \"GET /api/a HTTP/1.1\" {status} 5 \"-\" \"x\""
+            )
+        };
+        let keeps = |p: &str, t: &str| Filter::parse(p, true).unwrap().unwrap().keeps(t);
+        assert!(keeps("where status=5xx and path~\"^/api\"", &row("502")));
+        assert!(!keeps("where status=5xx", &row("200")));
+        assert!(keeps("!where status=5xx", &row("200")));
+        for p in ["where status=5xx", "!where status=5xx"] {
+            assert!(!keeps(p, "502 says the application"), "{p}");
+        }
+        assert!(keeps("where", "this is where it broke"), "a word is a word");
+        let f = Filter::parse("where status=502", true).unwrap().unwrap();
+        assert!(f.regex.find(&row("502")).is_none(), "nothing is highlighted");
+        let e = Filter::parse("where statsu=502", true).unwrap_err();
+        assert!(e.contains("status") && !e.contains('\n'), "{e}");
     }
 
     #[test]

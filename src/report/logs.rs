@@ -21,6 +21,8 @@ pub struct Look {
     pub skipped: usize,
     /// Rows shown of each cause.
     pub samples: usize,
+    /// What matters most comes first: there may be no room for all of it.
+    pub brief: bool,
 }
 
 /// The document, with a line feed behind it.
@@ -69,6 +71,13 @@ pub fn to_text(a: &Answer, look: &Look) -> String {
         return p.out;
     }
     p.timeline(a);
+    if look.brief {
+        p.causes(a);
+        p.shapes(a);
+        p.targets(a);
+        p.pairs(a);
+        return p.out;
+    }
     p.pairs(a);
     p.causes(a);
     p.shapes(a);
@@ -403,6 +412,12 @@ impl Page<'_> {
                 n.distinct,
                 if n.lost > 0 { " at least" } else { "" }
             ));
+            // Many names with a few rows each say nothing but that.
+            let most = n.list.first().map_or(0, |x| x.count);
+            if n.distinct > 50 && most * 100 < a.faults {
+                self.line(&format!("  spread out: none has more than {}", number(most)));
+                continue;
+            }
             let shown = if n.what == "paths" { n.list.len() } else { n.list.len().min(5) };
             for x in &n.list[..shown] {
                 let of = x.of.map_or(String::new(), |of| format!(" of {}", number(of)));
@@ -418,6 +433,15 @@ impl Page<'_> {
             self.title("Lines that could not be read, such as");
             for u in &a.unreadable {
                 self.line(&format!("  {}: {}", u.file, u.line));
+            }
+        }
+        if !a.notes.is_empty() {
+            self.title("Worth knowing");
+            for p in a.notes.iter().take(SHOWN) {
+                self.wrapped("  ", &format!("{}: {}", p.file, p.what));
+            }
+            if a.notes.len() > SHOWN {
+                self.line(&format!("  and {} more", a.notes.len() - SHOWN));
             }
         }
         if a.problems.is_empty() {

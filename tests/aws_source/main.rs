@@ -7,6 +7,7 @@
 //! | `waves.rs` | sequential round trips, the whole picture, pages followed everywhere |
 //! | `faults.rs` | each call failing in each way: only its topic suffers, and it heals |
 //! | `polling.rs` | refresh, watch, budget with many groups, the end of a link |
+//! | `rows.rs` | access logs in S3 and log groups, Insights and Athena |
 //! | `path.rs` | the network around two ends, and only that |
 //! | `wire.rs` | half answers of every protocol, hosts, what is signed and what is not |
 //! | `surroundings.rs` | profiles, regions and credentials as the environment has them |
@@ -16,6 +17,7 @@ mod path;
 mod polling;
 mod program;
 mod resolve;
+mod rows;
 #[path = "../support/mod.rs"]
 mod support;
 mod surroundings;

@@ -430,7 +430,7 @@ fn name(target: &TargetKey) -> String {
 
 /// The observation of a record; its time and source may stand in the record
 /// only.
-fn observation(r: &Record) -> Option<Observation> {
+pub(crate) fn observation(r: &Record) -> Option<Observation> {
     let mut data = r.data.clone();
     let map = data.as_object_mut()?;
     map.entry("at").or_insert_with(|| Value::from(r.at.to_string()));

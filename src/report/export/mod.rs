@@ -27,6 +27,7 @@ use crate::journal::{Kind, Problem, Record};
 use crate::procedure::Lang;
 use crate::text::SafeText;
 use incident::Incident;
+pub(crate) use incident::observation;
 
 /// The schema of the JSON form. Members may be added within a version; none is
 /// renamed, removed or given another meaning.

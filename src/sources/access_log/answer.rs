@@ -144,6 +144,8 @@ pub struct Answer {
     pub joined: Option<Joined>,
     pub problems: Vec<Problem>,
     pub more_problems: usize,
+    /// What a person should know though nothing is missing.
+    pub notes: Vec<Problem>,
     pub unreadable: Vec<Unreadable>,
     pub stopped: bool,
     pub seconds: f64,
@@ -152,7 +154,8 @@ pub struct Answer {
 impl Answer {
     /// Makes sense of what was counted. `top` names are listed each.
     pub fn of(outcome: Outcome, top: usize, seconds: f64) -> Answer {
-        let Outcome { tally: mut t, files, bytes, problems, more_problems, unreadable, stopped } = outcome;
+        let Outcome { tally: mut t, files, bytes, problems, more_problems, notes, unreadable, stopped } =
+            outcome;
         let minutes = minutes(&t);
         let both = t.formats[Format::CloudFront as usize] > 0 && t.formats[Format::Alb as usize] > 0;
         let joined = std::mem::take(&mut t.hops).joined(both);
@@ -214,6 +217,7 @@ impl Answer {
             joined,
             problems,
             more_problems,
+            notes,
             unreadable,
             stopped,
             seconds,

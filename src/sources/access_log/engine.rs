@@ -2,7 +2,7 @@
 //! ones and streams whole. Memory does not depend on the size of the input.
 
 use super::filter::Filter;
-use super::input::{Input, Packing, Problem, open, packing, reason, unpacked};
+use super::input::{Packing, Patient, Problem, open, packing, reason, unpacked};
 use super::lines::{BLOCK, Blocks, LONGEST, Slice};
 use super::tally::{Rules, Tally};
 use super::{Format, Line, Parser, Template};
@@ -14,7 +14,7 @@ use std::sync::mpsc::{self, RecvTimeoutError};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-pub use super::input::{Found, find};
+pub use super::input::{Afar, Found, Input, WINDOW, find};
 
 /// A part of a plain file that one thread reads at once.
 const SLICE: u64 = 8 << 20;
@@ -71,6 +71,9 @@ pub struct Outcome {
     pub problems: Vec<Problem>,
     /// Problems beyond those kept.
     pub more_problems: usize,
+    /// What a person should know though nothing is missing, such as files that
+    /// grew while they were read.
+    pub notes: Vec<Problem>,
     pub unreadable: Vec<Unreadable>,
     /// Reading was stopped before its end.
     pub stopped: bool,
@@ -95,6 +98,9 @@ enum Unit {
 struct Notes {
     problems: Vec<Problem>,
     more_problems: usize,
+    grown: Vec<Problem>,
+    /// Inputs that became shorter while they were read.
+    short: Vec<usize>,
     unreadable: Vec<(usize, Unreadable)>,
 }
 
@@ -139,7 +145,10 @@ pub fn run(inputs: &[Input], plan: &Plan, progress: &Progress, mut tick: impl Fn
     progress.all.store(inputs.iter().map(|i| i.size).sum(), Ordering::Relaxed);
     // The largest first, so that no thread is left with one at the end.
     let mut order: Vec<usize> = (0..inputs.len()).collect();
-    order.sort_by_key(|i| std::cmp::Reverse(inputs[*i].size));
+    // What comes from afar is fetched in the order it is named in.
+    order.sort_by_key(|i| {
+        (inputs[*i].afar.is_none(), inputs[*i].afar.is_none().then_some(std::cmp::Reverse(inputs[*i].size)))
+    });
     let next = AtomicUsize::new(0);
     let waiting: Mutex<Vec<Unit>> = Mutex::default();
     let cutting = AtomicUsize::new(0);
@@ -213,6 +222,7 @@ pub fn run(inputs: &[Input], plan: &Plan, progress: &Progress, mut tick: impl Fn
         bytes: progress.done.load(Ordering::Relaxed),
         problems: notes.problems,
         more_problems: notes.more_problems,
+        notes: notes.grown,
         unreadable: notes.unreadable.into_iter().map(|u| u.1).collect(),
         stopped,
     }
@@ -220,7 +230,8 @@ pub fn run(inputs: &[Input], plan: &Plan, progress: &Progress, mut tick: impl Fn
 
 /// Reads what a file or a stream would hold, on the calling thread.
 pub fn stream(bytes: &[u8]) -> Outcome {
-    let input = Input { name: "-".into(), path: None, size: bytes.len() as u64, node: Vec::new() };
+    let input =
+        Input { name: "-".into(), path: None, afar: None, size: bytes.len() as u64, node: Vec::new() };
     let (plan, progress) = (Plan { threads: 1, ..Plan::default() }, Progress::default());
     let shared = Shared {
         inputs: std::slice::from_ref(&input),
@@ -239,6 +250,7 @@ pub fn stream(bytes: &[u8]) -> Outcome {
         bytes: bytes.len() as u64,
         problems: notes.problems,
         more_problems: notes.more_problems,
+        notes: notes.grown,
         unreadable: notes.unreadable.into_iter().map(|u| u.1).collect(),
         stopped: false,
     }
@@ -301,15 +313,24 @@ impl<'a> Worker<'a> {
                 if start > 0 {
                     parser.learn(&head);
                 }
+                let seen = file.clone();
                 let mut blocks = Blocks::new(Slice::new(file, start, end, limit), start > 0);
                 let ended = self.drain(input, &mut parser, &mut blocks);
                 self.finish(input, ended, blocks.long);
+                self.changed(input, blocks.source.short, (end == limit).then_some((&seen, limit)));
                 self.shared.progress.done.fetch_add(end - start, Ordering::Relaxed);
             }
             Unit::Stream(input, file) => {
-                let source: Box<dyn Read + Send> = match file {
-                    Some(file) => Box::new(Whole(file)),
-                    None => Box::new(io::stdin()),
+                let source: Box<dyn Read + Send + '_> = match file {
+                    Some(file) if regular(&file) => Box::new(Whole(file)),
+                    Some(file) => Box::new(Patient { source: Pipe(file), stop: &self.shared.progress.stop }),
+                    None => match &self.shared.inputs[input].afar {
+                        Some(afar) => match afar.open() {
+                            Ok(source) => source,
+                            Err(e) => return self.shared.problem(input, reason(&e)),
+                        },
+                        None => Box::new(Patient { source: io::stdin(), stop: &self.shared.progress.stop }),
+                    },
                 };
                 self.stream(input, source, alone);
             }
@@ -401,7 +422,9 @@ impl<'a> Worker<'a> {
             self.shared
                 .problem(input, format!("{long} lines longer than {} MiB were passed over", LONGEST >> 20));
         }
-        if let Err(e) = ended {
+        if let Err(e) = ended
+            && !self.shared.stopped()
+        {
             let rows = self.shared.rows[input][0].load(Ordering::Relaxed);
             let what = match e.kind() {
                 io::ErrorKind::UnexpectedEof => "is cut off".to_string(),
@@ -410,6 +433,35 @@ impl<'a> Worker<'a> {
             };
             let kept = if rows > 0 { format!("; {rows} rows before that were read") } else { String::new() };
             self.shared.problem(input, format!("{what}{kept}"));
+        }
+    }
+
+    /// Notes what became of a file while it was read. `end`: its last slice was
+    /// read just now, and it had this size at first.
+    fn changed(&self, input: usize, short: bool, end: Option<(&File, u64)>) {
+        if short {
+            let mut new = false;
+            self.shared.note(|n| {
+                new = !n.short.contains(&input);
+                n.short.push(input);
+                n.short.dedup();
+            });
+            if new {
+                self.shared
+                    .problem(input, "was cut or written anew while it was read; rows of it are missing");
+            }
+        }
+        if let Some((file, limit)) = end
+            && let Some(more) =
+                file.metadata().ok().and_then(|m| m.len().checked_sub(limit)).filter(|n| *n > 0)
+        {
+            let what = format!("grew by {more} bytes while it was read; they were left out");
+            let p = Problem::new(&self.shared.inputs[input].name, what);
+            self.shared.note(|n| {
+                if n.grown.len() < PROBLEMS {
+                    n.grown.push(p)
+                }
+            });
         }
     }
 
@@ -456,11 +508,96 @@ impl<'a> Worker<'a> {
     }
 }
 
+fn regular(file: &File) -> bool {
+    file.metadata().is_ok_and(|m| m.is_file())
+}
+
+/// A file that is waited for.
+struct Pipe(Arc<File>);
+
+impl Read for Pipe {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        (&*self.0).read(buf)
+    }
+}
+
+impl std::os::fd::AsFd for Pipe {
+    fn as_fd(&self) -> std::os::fd::BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
 /// A file read from its start, however often it is shared.
 struct Whole(Arc<File>);
 
 impl Read for Whole {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
         (&*self.0).read(buf)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Write;
+
+    const ROW: &str = "203.0.113.9 - - [04/May/2026:10:00:00 +0000] \"GET /a HTTP/1.1\" 502 5 \"-\" \"x\"\n";
+
+    /// Opens a file, lets `meddle` have it, and reads it then.
+    fn while_read(rows: usize, meddle: impl FnOnce(&std::path::Path)) -> (u64, Notes) {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a.log");
+        std::fs::write(&path, ROW.repeat(rows)).unwrap();
+        let found = find(std::slice::from_ref(&path), None, None);
+        let (plan, progress, waiting) = (Plan::default(), Progress::default(), Mutex::default());
+        let shared = Shared {
+            inputs: &found.inputs,
+            plan: &plan,
+            progress: &progress,
+            notes: Mutex::default(),
+            rows: vec![Default::default()],
+        };
+        let mut worker = Worker::new(&shared);
+        let first = cut(&shared, 0, &waiting);
+        meddle(&path);
+        let units = first.into_iter().chain(waiting.into_inner().unwrap());
+        units.for_each(|u| worker.unit(u, false));
+        let rows = worker.tally.rows;
+        (rows, shared.notes.into_inner().unwrap())
+    }
+
+    #[test]
+    fn a_file_that_grows_shrinks_or_vanishes_is_named() {
+        let (rows, notes) = while_read(10, |p| {
+            let mut f = File::options().append(true).open(p).unwrap();
+            f.write_all(ROW.repeat(3).as_bytes()).unwrap();
+        });
+        assert_eq!((rows, notes.problems.len()), (10, 0));
+        assert!(
+            notes.grown[0].what.contains(&format!("grew by {} bytes", ROW.len() * 3)),
+            "{:?}",
+            notes.grown
+        );
+
+        // Three slices, of which two are gone: one line about it.
+        let many = (3 * SLICE as usize - 100) / ROW.len();
+        let (rows, notes) = while_read(many, |p| {
+            File::options().write(true).open(p).unwrap().set_len(5 * ROW.len() as u64).unwrap()
+        });
+        assert_eq!((rows, notes.problems.len()), (5, 1), "{:?}", notes.problems);
+        assert!(notes.problems[0].what.contains("was cut or written anew"), "{:?}", notes.problems);
+
+        // What is open can be read to its end.
+        let (rows, notes) = while_read(10, |p| std::fs::remove_file(p).unwrap());
+        assert_eq!((rows, notes.problems.len(), notes.grown.len()), (10, 0, 0));
+        let missing = Input {
+            name: "x".into(),
+            path: Some("/nowhere/x.log".into()),
+            afar: None,
+            size: 5,
+            node: Vec::new(),
+        };
+        let out = run(&[missing], &Plan::default(), &Progress::default(), |_| {});
+        assert!(out.problems[0].what.contains("vanished"), "{:?}", out.problems);
     }
 }

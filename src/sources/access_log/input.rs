@@ -10,7 +10,7 @@ use std::io::{self, BufRead, BufReader, Read};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 /// Files of one folder tree at most.
 const FILES: usize = 1_000_000;
@@ -21,6 +21,10 @@ const PACKED: usize = 64 << 10;
 const RATIO: u64 = 200;
 const LARGE: u64 = 16 << 20;
 
+/// Memory that unpacking a Zstandard file may take: every level up to 19 does
+/// with it (RFC 8878 asks decoders for no more).
+pub const WINDOW: u64 = 8 << 20;
+
 /// What could not be read, or not wholly; one line each.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Problem {
@@ -29,7 +33,7 @@ pub struct Problem {
 }
 
 impl Problem {
-    pub(super) fn new(file: &SafeText, what: impl std::fmt::Display) -> Problem {
+    pub(crate) fn new(file: &SafeText, what: impl std::fmt::Display) -> Problem {
         Problem { file: file.clone(), what: what.to_string().into() }
     }
 }
@@ -39,12 +43,20 @@ impl Problem {
 pub struct Input {
     /// As it is shown.
     pub name: SafeText,
-    /// `None`: standard input.
+    /// `None`: standard input, or what `afar` opens.
     pub path: Option<PathBuf>,
+    /// What lies on another machine.
+    pub afar: Option<Arc<dyn Afar>>,
     /// Bytes, as far as known.
     pub size: u64,
     /// Node that wrote it, where the name of the file tells.
     pub node: Vec<u8>,
+}
+
+/// Something that is not a file here: an object, a log group.
+pub trait Afar: std::fmt::Debug + Send + Sync {
+    /// Its bytes from the start. Errors of opening and reading are in words for a person.
+    fn open(&self) -> io::Result<Box<dyn Read + Send>>;
 }
 
 /// How a file is packed.
@@ -78,7 +90,7 @@ pub fn find(args: &[PathBuf], from: Option<Timestamp>, until: Option<Timestamp>)
     let mut found = Found { from, until, ..Found::default() };
     for arg in args {
         if arg.as_os_str() == "-" {
-            found.inputs.push(Input { name: "-".into(), path: None, size: 0, node: Vec::new() });
+            found.inputs.push(Input { name: "-".into(), path: None, afar: None, size: 0, node: Vec::new() });
             continue;
         }
         match std::fs::metadata(arg) {
@@ -171,6 +183,7 @@ impl Found {
         self.inputs.push(Input {
             name: SafeText::from(path.to_string_lossy()),
             path: Some(path.to_path_buf()),
+            afar: None,
             size,
             node,
         });
@@ -179,7 +192,7 @@ impl Found {
 
 /// End of the interval and node of a load balancer's file:
 /// `..._20261122T0140Z_10.0.0.5_3kx9.log.gz`.
-fn stamp(name: &str) -> (Option<Timestamp>, Vec<u8>) {
+pub(crate) fn stamp(name: &str) -> (Option<Timestamp>, Vec<u8>) {
     let parts: Vec<&str> = name.split('_').collect();
     let found = parts.iter().position(|p| {
         p.len() == 14 && p.ends_with('Z') && p.as_bytes().get(8) == Some(&b'T') && p.is_ascii()
@@ -213,7 +226,11 @@ pub(super) struct Opened {
 
 /// Opens a file and looks at its first bytes.
 pub(super) fn open(path: &Path) -> Result<Opened, String> {
-    let file = File::open(path).map_err(|e| reason(&e))?;
+    let file = File::open(path).map_err(|e| match e.kind() {
+        // It was there when the folder was listed.
+        io::ErrorKind::NotFound => "vanished before it was read".into(),
+        _ => reason(&e),
+    })?;
     let meta = file.metadata().map_err(|e| reason(&e))?;
     if meta.is_dir() {
         return Err("is a folder by now".into());
@@ -242,6 +259,31 @@ pub(super) fn unpacked<'a>(
         Packing::Gzip => Box::new(Bounded::new(MultiGzDecoder::new(source), done)),
         Packing::Zstd => Box::new(Bounded::new(Frames { source: Some(source), frame: None }, done)),
     })
+}
+
+/// Something that may keep silent for long: a pipe, a terminal. Waiting for it
+/// ends when reading is stopped.
+pub(super) struct Patient<'a, R> {
+    pub source: R,
+    pub stop: &'a AtomicBool,
+}
+
+impl<R: Read + std::os::fd::AsFd> Read for Patient<'_, R> {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        use rustix::event::{PollFd, PollFlags, Timespec, poll};
+        let patience = Timespec { tv_sec: 0, tv_nsec: 100_000_000 };
+        loop {
+            if self.stop.load(Ordering::Relaxed) {
+                return Err(io::Error::other("stopped"));
+            }
+            let mut fds = [PollFd::new(&self.source, PollFlags::IN)];
+            match poll(&mut fds, Some(&patience)) {
+                Ok(0) | Err(rustix::io::Errno::INTR) => {}
+                // What cannot be waited for is read as it is.
+                Ok(_) | Err(_) => return self.source.read(buf),
+            }
+        }
+    }
 }
 
 /// Counts what is taken from a stream.
@@ -318,9 +360,33 @@ impl<R: BufRead> Read for Frames<R> {
                 self.source = Some(source);
                 continue;
             }
+            if let Some(window) = window(head).filter(|w| *w > WINDOW) {
+                return Err(io::Error::other(format!(
+                    "needs {} MiB to be unpacked, and badgate gives it {}; unpack it first: zstd -dc FILE | badgate logs -",
+                    window.div_ceil(1 << 20),
+                    WINDOW >> 20
+                )));
+            }
             self.frame = Some(StreamingDecoder::new(source).map_err(|e| io::Error::other(e.to_string()))?);
         }
     }
+}
+
+/// The window a Zstandard frame wants, by its header; `None` where the header
+/// is not all there. Source: RFC 8878, 3.1.1.1.
+fn window(head: &[u8]) -> Option<u64> {
+    let descriptor = *head.get(4)?;
+    if descriptor & 0x20 == 0 {
+        let w = *head.get(5)?;
+        let base = 1u64 << (10 + (w >> 3));
+        return Some(base + base / 8 * u64::from(w & 7));
+    }
+    // One segment: the window is the whole content.
+    let at = 5 + [0, 1, 2, 4][usize::from(descriptor & 3)];
+    let (size, more) = [(1, 0), (2, 256), (4, 0), (8, 0)][usize::from(descriptor >> 6)];
+    let mut bytes = [0; 8];
+    bytes[..size].copy_from_slice(head.get(at..at + size)?);
+    Some(u64::from_le_bytes(bytes).saturating_add(more))
 }
 
 #[cfg(test)]
@@ -334,6 +400,22 @@ mod tests {
         assert_eq!((end, node), (Some("2026-11-22T01:40:00Z".parse().unwrap()), b"10.0.0.5".to_vec()));
         assert_eq!(stamp("access.log"), (None, Vec::new()));
         assert_eq!(stamp("a_2026139\u{e9}T994Z_b").0, None);
+    }
+
+    #[test]
+    fn the_window_of_a_frame_is_in_its_header() {
+        let magic = [0x28, 0xb5, 0x2f, 0xfd];
+        let of = |rest: &[u8]| window(&[&magic[..], rest].concat());
+        assert_eq!(of(&[0, 0x68]), Some(8 << 20), "level 19");
+        assert_eq!(of(&[0, 0x88]), Some(128 << 20), "--long");
+        assert_eq!(of(&[0x20, 9]), Some(9));
+        assert_eq!(of(&[0x60, 1, 0]), Some(257));
+        assert_eq!(of(&[0xe0, 0, 0, 0, 0, 1, 0, 0, 0]), Some(1 << 32));
+        assert_eq!(of(&[0]), None);
+        let frame = [&magic[..], &[0, 0x88, 1, 0, 0]].concat();
+        let mut out = Vec::new();
+        let error = Frames { source: Some(&frame[..]), frame: None }.read_to_end(&mut out).unwrap_err();
+        assert!(error.to_string().contains("needs 128 MiB"), "{error}");
     }
 
     #[test]

@@ -1,10 +1,12 @@
 //! Which hop gave a status: failing rows of CloudFront against failing rows of
-//! the load balancer behind it, by time and path. A cache forwards what its
-//! origin answers, so that the same failure stands in both logs.
+//! the load balancer behind it, by trace id where both have the same one, else by
+//! time and path. A cache forwards what its origin answers, so that the same
+//! failure stands in both logs.
 
 use super::tally::total;
 use super::tops::Naming;
 use super::{Format, Row};
+use std::collections::HashMap;
 
 /// Rows kept of each side.
 const MOST: usize = 40_000;
@@ -16,7 +18,11 @@ struct Hop {
     at: i64,
     took: i64,
     path: u64,
+    /// Number of the trace id; 0 when there is none.
+    trace: u64,
     status: u16,
+    /// The target gave the same status.
+    target: bool,
 }
 
 /// Failing rows of both sides.
@@ -35,6 +41,8 @@ pub struct Joined {
     pub edge: u64,
     /// Of these, the load balancer gave the same status.
     pub relayed: u64,
+    /// ... which a target had given it.
+    pub by_target: u64,
     /// The load balancer failed as well, with another status.
     pub changed: u64,
     /// There is no failing row of the load balancer.
@@ -53,7 +61,15 @@ impl Hops {
             self.left += 1;
             return;
         }
-        side.push(Hop { at: r.at, took: total(r).max(0), path: naming.of(r.path), status: r.lb });
+        let trace = root(r.trace);
+        side.push(Hop {
+            at: r.at,
+            took: total(r).max(0),
+            path: naming.of(r.path),
+            trace: if trace.is_empty() { 0 } else { naming.of(trace) },
+            status: r.lb,
+            target: r.status == r.lb,
+        });
     }
 
     pub fn merge(&mut self, other: Hops) {
@@ -73,6 +89,8 @@ impl Hops {
         self.edge.sort_unstable();
         self.lb.sort_unstable_by_key(|h| (h.path, h.at));
         let mut used = vec![false; self.lb.len()];
+        let by_trace: HashMap<u64, usize> =
+            self.lb.iter().enumerate().filter(|(_, h)| h.trace != 0).map(|(i, h)| (h.trace, i)).collect();
         let mut out = Joined { edge: self.edge.len() as u64, left: self.left, ..Joined::default() };
         for e in &self.edge {
             let from = self.lb.partition_point(|h| (h.path, h.at) < (e.path, e.at - e.took - SLACK));
@@ -80,14 +98,53 @@ impl Hops {
             let fits: Vec<usize> =
                 (from..self.lb.len()).take_while(near).filter(|i| !used[*i]).take(200).collect();
             let same = fits.iter().find(|i| self.lb[**i].status == e.status);
-            match same.or(fits.first()) {
+            let traced = by_trace.get(&e.trace).filter(|i| e.trace != 0 && !used[**i]);
+            match traced.or(same).or(fits.first()) {
                 Some(i) => {
                     used[*i] = true;
-                    if self.lb[*i].status == e.status { out.relayed += 1 } else { out.changed += 1 }
+                    let lb = self.lb[*i];
+                    if lb.status == e.status {
+                        out.relayed += 1;
+                        out.by_target += u64::from(lb.target);
+                    } else {
+                        out.changed += 1;
+                    }
                 }
                 None => out.alone += 1,
             }
         }
         Some(out)
+    }
+}
+
+/// What names the request in a trace header: `Root=1-67891233-abcdef012345678912345678`
+/// of `Self=...;Root=...;Parent=...`, else all of it.
+fn root(trace: &[u8]) -> &[u8] {
+    trace.split(|c| *c == b';').find(|p| p.starts_with(b"Root=")).unwrap_or(trace)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row(at: i64, path: &'static str, trace: &'static str, lb: u16, status: u16) -> Row<'static> {
+        Row { at, lb, status, took: 1_000, path: path.as_bytes(), trace: trace.as_bytes(), ..Row::default() }
+    }
+
+    #[test]
+    fn a_trace_id_joins_what_time_and_path_do_not() {
+        let naming = Naming::default();
+        let mut hops = Hops::default();
+        let mut edge = |r: Row<'_>| hops.add(Format::CloudFront, &r, &naming);
+        edge(row(1_000_000, "/a", "Root=1-aa-1", 502, 0));
+        edge(row(1_000_000, "/b", "edge-id-of-its-own", 502, 0));
+        edge(row(1_000_000, "/c", "Root=1-cc-1", 502, 0));
+        edge(row(1_000_000, "/d", "", 504, 0));
+        // Rewritten on the way, and much later by the other clock.
+        hops.add(Format::Alb, &row(90_000_000, "/x/a", "Self=1-0-0;Root=1-aa-1", 502, 502), &naming);
+        hops.add(Format::Alb, &row(1_100_000, "/b", "Root=1-bb-1", 502, 0), &naming);
+        hops.add(Format::Alb, &row(90_000_000, "/c", "Root=1-cc-2", 502, 0), &naming);
+        let j = hops.joined(true).unwrap();
+        assert_eq!((j.edge, j.relayed, j.by_target, j.changed, j.alone), (4, 2, 1, 0, 2));
     }
 }

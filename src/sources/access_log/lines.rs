@@ -12,7 +12,7 @@ pub(super) const LONGEST: usize = 1 << 20;
 
 /// Blocks of a stream.
 pub(super) struct Blocks<R> {
-    source: R,
+    pub source: R,
     buf: Vec<u8>,
     /// Bytes held, and where those not handed out yet begin.
     have: usize,
@@ -102,6 +102,7 @@ pub(super) struct Slice {
     limit: u64,
     /// The last byte read was a line feed.
     ended: bool,
+    /// The file ended before `limit`: somebody cut it in the meantime.
     pub short: bool,
 }
 

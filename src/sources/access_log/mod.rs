@@ -18,6 +18,8 @@ mod input;
 mod join;
 mod json;
 mod lines;
+pub mod live;
+pub mod push;
 mod reader;
 mod row;
 mod shapes;
@@ -25,6 +27,11 @@ pub mod sketch;
 pub mod tally;
 pub mod tops;
 mod web;
+
+/// The node that wrote a load balancer's file, where its name tells.
+pub(crate) fn node_of(file: &str) -> Vec<u8> {
+    input::stamp(file).1
+}
 
 pub use reader::Reader;
 pub use row::Row;

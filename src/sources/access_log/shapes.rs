@@ -63,7 +63,7 @@ impl View {
             refused_all: 0,
             cluster: cluster(t).map(|c| c.0),
             gone: gone(t),
-            usual: t.times[1].quantile(0.95).unwrap_or(0.0),
+            usual: t.usual.or_else(|| t.times[1].quantile(0.95)).unwrap_or(0.0),
         };
         for g in all {
             if g.key.refused {
@@ -129,6 +129,7 @@ impl View {
         let (others, of_others) = (self.broken - here, t.rows.saturating_sub(of_path));
         let rate = |bad: u64, all: u64| bad as f64 / all.max(1) as f64;
         if g.key.path != 0
+            && !t.partial
             && here >= 5
             && rate(here, of_path) >= 0.3
             && rate(others, of_others) * 5.0 < rate(here, of_path)
@@ -279,6 +280,7 @@ pub(super) fn shapes(t: &Tally, minutes: &[MinuteLine], joined: Option<&Joined>)
         && n >= 10
         && n * 2 >= t.faults
         && t.paths.len() > 1
+        && !t.partial
     {
         let of = t.paths.count(number).max(n);
         if (of as f64 / t.rows.max(1) as f64) * 2.0 < n as f64 / t.faults as f64 {
@@ -342,8 +344,8 @@ pub(super) fn shapes(t: &Tally, minutes: &[MinuteLine], joined: Option<&Joined>)
             say(
                 "relayed",
                 format!(
-                    "{} of {} failures of CloudFront were answered by the load balancer with the same status{more}",
-                    j.relayed, j.edge
+                    "{} of {} failures of CloudFront were answered by the load balancer with the same status, {} of them by a target{more}",
+                    j.relayed, j.edge, j.by_target
                 ),
             );
         }

@@ -137,7 +137,7 @@ pub struct Target {
 }
 
 /// All that is counted. Tallies of parts, added in any order, are the tally of the whole.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Tally {
     pub rules: Rules,
     pub rows: u64,
@@ -184,6 +184,10 @@ pub struct Tally {
     /// Large requests answered well.
     pub large_good: u64,
     pub(super) hops: Hops,
+    /// Of many rows only minute and statuses are known: somebody else counted them.
+    pub(super) partial: bool,
+    /// What most requests take in the target, in seconds, where somebody else says so.
+    pub(super) usual: Option<f64>,
     /// The newest row of the part being read.
     newest: i64,
     /// The pair most rows had lately, and the minute.
@@ -231,6 +235,8 @@ impl Tally {
             broken_sizes: Sketch::default(),
             large_good: 0,
             hops: Hops::default(),
+            partial: false,
+            usual: None,
             newest: i64::MIN,
             scratch: Vec::with_capacity(256),
         }
@@ -292,6 +298,37 @@ impl Tally {
         }
         if fault || r.lb >= 400 || r.lb == 0 || !r.reason.is_empty() {
             self.blame(format, r, target, path);
+        }
+    }
+
+    /// Counts `n` rows of a minute that have these statuses.
+    pub(super) fn add_pair(&mut self, minute: i64, statuses: (u16, u16), n: u64) {
+        let pair = self.pair(statuses);
+        self.pairs[usize::from(pair)].1 += n - 1;
+        let few = u32::try_from(n).unwrap_or(u32::MAX);
+        match self.minute(minute) {
+            None => self.beyond += n,
+            Some(m) => {
+                m.rows = m.rows.saturating_add(few);
+                match m.pairs.iter_mut().find(|p| p.0 == pair) {
+                    Some(p) => p.1 = p.1.saturating_add(few),
+                    None => m.pairs.push((pair, few)),
+                }
+            }
+        }
+    }
+
+    /// Sets how many rows a target had, of which only the failing ones were seen.
+    pub(super) fn bulk_target(&mut self, name: &[u8], rows: u64) {
+        let number = self.rules.naming.of(name);
+        if let Some(t) = self.targets.get_mut(&number) {
+            t.rows = t.rows.max(rows);
+        } else if self.targets.len() < TARGETS {
+            let at = self.first.unwrap_or(0);
+            let name = name[..name.len().min(240)].into();
+            let (faults, last_good) = (0, i64::MIN);
+            self.targets
+                .insert(number, Target { name, rows, faults, first: at, last: at, last_good, times: None });
         }
     }
 

@@ -111,11 +111,19 @@ impl Intercept for Guard {
     /// put another operation in place.
     fn read_before_signing(
         &self,
-        _: &BeforeTransmitInterceptorContextRef<'_>,
+        ctx: &BeforeTransmitInterceptorContextRef<'_>,
         _: &RuntimeComponents,
         cfg: &mut ConfigBag,
     ) -> Result<(), BoxError> {
-        self.refuse(cfg)
+        self.refuse(cfg)?;
+        let Some(meta) = cfg.load::<Metadata>() else { return Ok(()) };
+        // A body that cannot be looked at is not believed.
+        let body = ctx.request().body().bytes().unwrap_or_default();
+        if !self.allow_changes && operations::changes(meta.service(), meta.name(), body) {
+            let what = "with anything but a single SELECT";
+            return Err(Refused { operation: format!("{} {} {what}", meta.service(), meta.name()) }.into());
+        }
+        Ok(())
     }
 
     fn read_after_deserialization(
@@ -134,7 +142,7 @@ impl Intercept for Guard {
         }
         let wire = match meta.service() {
             "CloudWatch" | "CloudWatch Logs" | "ECS" | "CloudTrail" | "ACM" | "Lambda" | "API Gateway"
-            | "ApiGatewayV2" => Wire::Json,
+            | "ApiGatewayV2" | "Athena" => Wire::Json,
             "EC2"
             | "STS"
             | "Elastic Load Balancing v2"

@@ -36,10 +36,11 @@ pub fn share(family: Family) -> Share {
         Family::LogEvents => s(4.0, 3.0, 0.0, 3),
         Family::LogTail => s(3.0, 0.5, 0.0, 3),
         Family::Trail => s(2.0, 1.5, 0.0, 2),
-        Family::Objects => s(40.0, 20.0, 0.0, 8),
+        Family::Objects => s(100.0, 100.0, 0.0, 16),
         Family::Around => s(20.0, 5.0, 0.0, 6),
         Family::Front => s(12.0, 4.0, 2.0, 6),
         Family::Zones => s(8.0, 2.0, 0.0, 3),
+        Family::Queries => s(8.0, 4.0, 0.0, 6),
     }
 }
 

@@ -21,6 +21,7 @@ mod observer;
 pub mod operations;
 pub mod path;
 pub mod plain;
+pub mod rows;
 mod target;
 mod whole;
 mod xml;

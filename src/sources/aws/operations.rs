@@ -35,11 +35,13 @@ pub enum Family {
     Front,
     /// Route 53: 5 requests a second for a whole account.
     Zones,
+    /// Queries of Logs Insights and Athena: a few are started, and looked after.
+    Queries,
 }
 
 impl Family {
     /// All families, in the order of their discriminants.
-    pub const ALL: [Family; 13] = [
+    pub const ALL: [Family; 14] = [
         Family::Sts,
         Family::Elb,
         Family::Ec2,
@@ -53,6 +55,7 @@ impl Family {
         Family::Around,
         Family::Front,
         Family::Zones,
+        Family::Queries,
     ];
 }
 
@@ -247,6 +250,18 @@ operations! {
         Some("logs:DescribeLogGroups"), LogLists, false, "the list of log groups";
     FILTER_LOG_EVENTS = "logs" "CloudWatch Logs" "FilterLogEvents"
         Some("logs:FilterLogEvents"), LogEvents, false, "log lines";
+    // Reads, though they are named for what they start.
+    START_QUERY = "logs" "CloudWatch Logs" "StartQuery"
+        Some("logs:StartQuery"), Queries, false, "access logs asked through CloudWatch Logs Insights (logs --engine insights)";
+    GET_LOG_QUERY_RESULTS = "logs" "CloudWatch Logs" "GetQueryResults"
+        Some("logs:GetQueryResults"), Queries, false, "access logs asked through CloudWatch Logs Insights (logs --engine insights)";
+    // The guard lets nothing but a single SELECT through.
+    START_QUERY_EXECUTION = "athena" "Athena" "StartQueryExecution"
+        Some("athena:StartQueryExecution"), Queries, false, "access logs asked through Athena (logs --engine athena)";
+    GET_QUERY_EXECUTION = "athena" "Athena" "GetQueryExecution"
+        Some("athena:GetQueryExecution"), Queries, false, "access logs asked through Athena (logs --engine athena)";
+    GET_ATHENA_RESULTS = "athena" "Athena" "GetQueryResults"
+        Some("athena:GetQueryResults"), Queries, false, "access logs asked through Athena (logs --engine athena)";
     START_LIVE_TAIL = "logs" "CloudWatch Logs" "StartLiveTail"
         Some("logs:StartLiveTail"), LogTail, false, "log lines within a second (they are polled instead)";
 }
@@ -280,6 +295,18 @@ pub fn find(sdk_service: &str, name: &str) -> Option<&'static Operation> {
 /// May this be signed? With `allow_changes` everything may but what fetches secrets.
 pub fn may_sign(sdk_service: &str, name: &str, allow_changes: bool) -> bool {
     !NEVER.contains(&name) && (allow_changes || find(sdk_service, name).is_some())
+}
+
+/// Operations that can read and can change, told apart by what is sent with
+/// them: a statement for Athena is a read when it is one single SELECT.
+pub fn changes(sdk_service: &str, name: &str, body: &[u8]) -> bool {
+    if (sdk_service, name) != ("Athena", "StartQueryExecution") {
+        return false;
+    }
+    let doc: Option<Value> = serde_json::from_slice(body).ok();
+    let text = doc.as_ref().and_then(|d| d.get("QueryString")?.as_str()).unwrap_or_default();
+    let first = text.split_whitespace().next().unwrap_or_default();
+    !first.eq_ignore_ascii_case("SELECT") || text.contains(';') || text.contains("--") || text.contains("/*")
 }
 
 /// The one action that reads what somebody stored, and where it may.
@@ -331,7 +358,7 @@ mod tests {
 
     #[test]
     fn every_row_is_a_read_and_names_itself() {
-        let reads = ["Describe", "List", "Get", "Filter", "Lookup", "StartLiveTail"];
+        let reads = ["Describe", "List", "Get", "Filter", "Lookup", "StartLiveTail", "StartQuery"];
         for op in ALL {
             assert!(reads.iter().any(|r| op.name.starts_with(r)), "{} is no read", op.id);
             assert_eq!(op.id, format!("{}:{}", op.service, op.name));
@@ -348,6 +375,26 @@ mod tests {
             assert!(!NEVER.contains(&op.name));
             assert!(std::ptr::eq(find(op.sdk_service, op.name).unwrap(), *op));
         }
+    }
+
+    #[test]
+    fn a_statement_is_a_read_when_it_is_one_select() {
+        let body = |sql: &str| json!({ "QueryString": sql }).to_string();
+        for (sql, change) in [
+            ("SELECT 1", false),
+            ("  select * from t where a = 'CREATE'", false),
+            ("CREATE EXTERNAL TABLE t (a string)", true),
+            ("SELECT 1; DROP TABLE t", true),
+            ("SELECT 1 -- x", true),
+            ("UNLOAD (SELECT 1) TO 's3://x'", true),
+            ("INSERT INTO t SELECT 1", true),
+            ("SELECTED", true),
+            ("", true),
+        ] {
+            assert_eq!(changes("Athena", "StartQueryExecution", body(sql).as_bytes()), change, "{sql}");
+        }
+        assert!(changes("Athena", "StartQueryExecution", b"not json"));
+        assert!(!changes("Athena", "GetQueryExecution", b"{}"));
     }
 
     #[test]

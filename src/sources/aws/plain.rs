@@ -53,7 +53,8 @@ const fn global(sdk: &'static str, config: &'static str, host: &'static str) -> 
     Service { sdk, config, host, global: true }
 }
 
-const SERVICES: [Service; 13] = [
+const SERVICES: [Service; 14] = [
+    service("Athena", "athena", "athena"),
     service("CloudWatch", "cloudwatch", "monitoring"),
     service("ECS", "ecs", "ecs"),
     service("CloudTrail", "cloudtrail", "cloudtrail"),

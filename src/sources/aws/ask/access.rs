@@ -188,7 +188,7 @@ pub(super) async fn list(aws: &Aws, bucket: &str, folder: &str, after: &str) -> 
 }
 
 /// End of the interval a key is stamped with: `..._20261122T0140Z_...`.
-fn end_of(key: &str) -> Option<Timestamp> {
+pub(in crate::sources::aws) fn end_of(key: &str) -> Option<Timestamp> {
     let stamp = key
         .rsplit('/')
         .next()?
@@ -202,7 +202,7 @@ fn end_of(key: &str) -> Option<Timestamp> {
 }
 
 /// End of the hour a CloudFront file is stamped with: `ID.2026-11-22-01.1a2b3c4d.gz`.
-fn hour_of(key: &str) -> Option<Timestamp> {
+pub(in crate::sources::aws) fn hour_of(key: &str) -> Option<Timestamp> {
     let stamp = key.rsplit('/').next()?.split('.').nth(1)?;
     let (day, hour) = stamp.rsplit_once('-').filter(|_| stamp.len() == 13)?;
     let start: Timestamp = format!("{day}T{hour}:00:00Z").parse().ok()?;
