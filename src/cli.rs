@@ -170,6 +170,10 @@ struct ObserveArgs {
     /// Ask this host too, with a fixed list of commands that only read; may be repeated
     #[arg(long, value_name = "local|ssh:NAME")]
     host: Vec<Reached>,
+    /// When something is wrong, ask instances behind the targets too, by Systems Manager Run Command,
+    /// with a fixed list of commands that only read ('badgate host --list') [default: yes for check, no for open]
+    #[arg(long, value_enum, value_name = "yes|no", hide_possible_values = true)]
+    ssm: Option<YesNo>,
     /// Send nothing to the target itself: ask the cloud's API only
     #[arg(long)]
     no_probe: bool,
@@ -185,6 +189,13 @@ struct ObserveArgs {
     /// Config file [default: $XDG_CONFIG_HOME/badgate/config.toml]
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
+}
+
+/// An answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum YesNo {
+    Yes,
+    No,
 }
 
 /// How the screen is drawn. `None` leaves it to the config file.
@@ -215,6 +226,8 @@ pub struct Observe {
     pub resolve: Vec<Resolve>,
     /// Hosts that are asked by commands.
     pub hosts: Vec<Reached>,
+    /// Instances are asked by Run Command; `None` leaves it to the command.
+    pub ssm: Option<bool>,
     pub no_probe: bool,
     /// Deadline of one call.
     pub timeout: Duration,
@@ -236,6 +249,8 @@ impl Observe {
             resolve: self.resolve.iter().map(ToString::to_string).collect(),
             probe: !self.no_probe,
             hosts: self.hosts.clone(),
+            // A person at the console says so; a check is asked to look everywhere.
+            ssm: self.ssm.unwrap_or(!live),
             allow_changes: self.allow_changes,
             live,
             call_timeout: Some(self.timeout),
@@ -528,6 +543,7 @@ fn checked(a: ObserveArgs) -> Result<Observe, Stop> {
         since: a.since,
         resolve: a.resolve,
         hosts: a.host,
+        ssm: a.ssm.map(|s| s == YesNo::Yes),
         no_probe: a.no_probe,
         timeout: a.timeout,
         allow_changes: a.allow_changes,

@@ -76,6 +76,10 @@ struct World {
     around: evidence::Evidence,
     /// What stands in front of the shop, or without it.
     front: Option<front::Front>,
+    /// What hosts say of themselves.
+    hosts: Vec<badgate::situation::host::Host>,
+    /// Ids of instances that could not be asked.
+    silent_hosts: Vec<String>,
     /// IAM actions that are denied.
     denied: Vec<String>,
 }
@@ -266,6 +270,13 @@ fn build(w: &World) -> (Shop, Vec<Measured>) {
         } else {
             shop.failed.push((topic, denied));
         }
+    }
+    for h in &w.hosts {
+        shop.more.push(observed(Topic::Host(h.asked.clone()), Fact::Host(Box::new(h.clone()))));
+    }
+    for id in &w.silent_hosts {
+        let denied = Reason::Denied { action: "ssm:SendCommand".into() };
+        shop.more.push(observed(Topic::Host(format!("ssm:{id}").into()), Fact::Unknown(denied)));
     }
     let measured = w.keepalive.map(|seconds| Measured {
         hop: Hop::Target,

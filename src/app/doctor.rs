@@ -44,7 +44,9 @@ fn cloud(_: &Doctor) -> Result<Vec<Section>, Failure> {
 fn cloud(args: &Doctor) -> Result<Vec<Section>, Failure> {
     use crate::doctor::cloud::{Facts, Need, sections};
     let config = super::config(args.observe.config.as_deref())?;
-    let options = args.observe.options(args.target.as_ref(), &config, false);
+    let mut options = args.observe.options(args.target.as_ref(), &config, false);
+    // What is wrong with the target is not the question here.
+    options.ssm = false;
     let target = args.target.as_ref().map(|t| t.text().to_owned()).unwrap_or_default();
     let within = args.observe.timeout;
     let mut facts = crate::console::run::block_on(async move {

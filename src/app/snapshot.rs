@@ -29,6 +29,7 @@ pub fn run(args: &Snapshot) -> Result<u8, Failure> {
     let options = Options {
         probe: false,
         hosts: Vec::new(),
+        ssm: false,
         ..args.observe.options(Some(&args.target), &config, false)
     };
     let target = args.target.text().to_owned();

@@ -336,6 +336,12 @@ impl<'a> Case<'a> {
         Some(tails.unwrap_or(Reason::NotAsked))
     }
 
+    /// Why nothing is known from inside of the targets.
+    pub fn no_hosts(&self) -> Reason {
+        let gap = self.s.hosts.values().find_map(|d| d.gap().map(|g| g.reason.clone()));
+        gap.unwrap_or(Reason::NotAsked)
+    }
+
     /// True when the access log shows this shape as the bulk of the faults.
     pub fn rows_mostly(&self, s: Shape) -> bool {
         self.rows.as_ref().is_ok_and(|r| r.mostly(s))

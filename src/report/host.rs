@@ -4,7 +4,7 @@
 use super::check::wrap;
 use crate::situation::host::{Host, Role};
 use crate::situation::{Fact, Observation, Topic};
-use crate::sources::host::COMMANDS;
+use crate::sources::host::{BRIEF, COMMANDS};
 use crate::text::SafeText;
 use serde_json::json;
 
@@ -15,6 +15,12 @@ pub const SCHEMA: &str = "badgate.host/1";
 pub fn commands() -> String {
     let mut out = String::from("Commands a host is asked, each for at most 5 s; none of them writes:\n");
     for c in COMMANDS {
+        out.push_str(&format!("\n{} ({})\n  {}\n", c.id, c.what, c.run));
+    }
+    out.push_str("\nBy Systems Manager Run Command, shorter, as its answers are cut at 24,000 characters:\n");
+    out.push_str("\nlocal (a request of the host to itself, with port and path of its health check)\n");
+    out.push_str("  curl -s -o /dev/null -m 3 -w '%{http_code}' http://127.0.0.1:PORT/PATH\n");
+    for c in BRIEF {
         out.push_str(&format!("\n{} ({})\n  {}\n", c.id, c.what, c.run));
     }
     out

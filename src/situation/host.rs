@@ -37,6 +37,15 @@ pub struct Host {
     /// Server and its version: `nginx`, `1.29.8`.
     pub versions: Vec<(SafeText, SafeText)>,
     pub settings: Vec<Setting>,
+    /// Share of the processors' time that is not idle.
+    pub cpu_busy: Option<f64>,
+    /// Services that failed, start again and again, or were restarted.
+    pub units: Vec<Unit>,
+    /// Packets held back because the instance type's allowance was used up, by
+    /// name, since the interface came up: `conntrack_allowance_exceeded`.
+    pub allowances: Vec<(SafeText, u64)>,
+    /// What it answers itself on a target's port.
+    pub local: Option<Local>,
     /// Its clock minus ours; positive when it is ahead.
     pub clock_ms: Option<f64>,
     /// Commands that gave nothing, and why.
@@ -60,6 +69,37 @@ pub struct Disk {
     pub mount: SafeText,
     pub used_percent: Option<u32>,
     pub inodes_percent: Option<u32>,
+}
+
+/// A service of systemd that is, or was, not well.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Unit {
+    /// `shop.service`.
+    pub name: SafeText,
+    /// `failed`, `auto-restart`, `running`.
+    pub state: SafeText,
+    /// Why it ended the last time: `exit-code`, `oom-kill`; empty when not said.
+    pub result: SafeText,
+    /// Restarts since the unit was started.
+    pub restarts: u64,
+}
+
+impl Unit {
+    /// It does not run now.
+    pub fn is_down(&self) -> bool {
+        matches!(self.state.as_str(), "failed" | "auto-restart" | "activating")
+    }
+}
+
+/// The answer of a host to a request from itself.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Local {
+    pub port: u16,
+    pub path: SafeText,
+    /// `None`: no answer at all.
+    pub status: Option<u16>,
 }
 
 /// One listening TCP socket.
@@ -114,7 +154,25 @@ pub enum Role {
     Other,
 }
 
+impl Listening {
+    /// Only the host itself can connect to it.
+    pub fn is_loopback(&self) -> bool {
+        let a = self.address.trim_matches(['[', ']']);
+        a.starts_with("127.") || a == "::1" || a == "localhost" || a.starts_with("::ffff:127.")
+    }
+
+    /// More connections wait than may.
+    pub fn is_full(&self) -> bool {
+        self.backlog > 0 && self.queued >= self.backlog
+    }
+}
+
 impl Host {
+    /// Is it the target of this id: an instance id, or one of its addresses?
+    pub fn is_target(&self, id: &str) -> bool {
+        self.asked.rsplit(':').next() == Some(id) || self.addresses.iter().any(|a| a.as_str() == id)
+    }
+
     /// Version of a server as numbers: `[1, 29, 8]`.
     pub fn version(&self, server: &str) -> Option<Vec<u32>> {
         let (_, text) = self.versions.iter().find(|(s, _)| s.as_str() == server)?;

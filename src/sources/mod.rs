@@ -137,6 +137,9 @@ pub struct Options {
     pub probe: bool,
     /// Hosts to ask with commands that only read.
     pub hosts: Vec<host::Reached>,
+    /// When something is wrong, instances behind the targets are asked by
+    /// Systems Manager Run Command, with commands that only read.
+    pub ssm: bool,
     /// Mutating operations may be signed. Off by default.
     pub allow_changes: bool,
     /// Poll live data. False for `check`, which asks everything once.

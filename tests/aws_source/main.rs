@@ -10,9 +10,11 @@
 //! | `rows.rs` | access logs in S3 and log groups, Insights and Athena |
 //! | `path.rs` | the network around two ends, and only that |
 //! | `wire.rs` | half answers of every protocol, hosts, what is signed and what is not |
+//! | `hosts.rs` | instances asked by Run Command: only our questions, only when told to |
 //! | `surroundings.rs` | profiles, regions and credentials as the environment has them |
 
 mod faults;
+mod hosts;
 mod path;
 mod polling;
 mod program;

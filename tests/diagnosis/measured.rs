@@ -531,7 +531,11 @@ fn origins_by_a_probe() {
 
 #[test]
 fn hosts_as_evidence() {
-    let nobody = |h: &mut Host| h.listening[0].port = 9090;
+    let nobody = |h: &mut Host| {
+        h.listening[0].port = 22;
+        h.listening[0].process = "sshd".into();
+    };
+    let elsewhere = |h: &mut Host| h.listening[0].port = 9090;
     let full = |h: &mut Host| h.disks[0].used_percent = Some(100);
     let inodes = |h: &mut Host| h.disks[0].inodes_percent = Some(100);
     let killed = |h: &mut Host| h.kernel = texts(&["Out of memory: Killed process 71 (java)"]);
@@ -557,6 +561,8 @@ fn hosts_as_evidence() {
     check(vec![
         ("nobody listens", Day::Refused, host(nobody), down, "confirmed"),
         ("nobody listens", Day::Refused, host(nobody), "alb-target-connection-refused", "likely"),
+        ("it listens elsewhere", Day::Refused, host(elsewhere), down, "possible"),
+        ("it listens elsewhere", Day::Refused, host(elsewhere), "alb-target-connection-refused", "confirmed"),
         ("on loopback", Day::Refused, host(loopback), "alb-target-connection-refused", "confirmed"),
         ("not asked", Day::Refused, vec![], down, "unchecked"),
         ("the bastion", Day::Refused, stranger(|h| h.listening[0].port = 9090), down, "unchecked"),

@@ -69,7 +69,7 @@ fn pages_cut_through_the_series_and_come_together_again() {
     lab.clear_calls();
     let paged = ask_once(&lab, window);
     assert_eq!(lab.calls().len(), 4, "180 minutes at 50 a page");
-    assert!(lab.calls().iter().all(|c| c.protocol == "cbor"));
+    assert!(lab.calls().iter().all(|c| c.protocol == "json"));
     assert_eq!(series(&paged), series(&whole));
     assert_eq!(unknown(&paged), "");
 }
@@ -118,11 +118,11 @@ fn what_fails_is_unknown_and_never_an_empty_answer() {
         (json!({ "kind": "denied" }), "access denied: needs cloudwatch:GetMetricData"),
         (json!({ "kind": "throttle" }), "throttled until"),
         (json!({ "kind": "expired" }), "credentials:"),
-        (json!({ "truncate": true }), "unreadable answer: CBOR cut off"),
+        (json!({ "truncate": true }), "unreadable answer: JSON cut off"),
         (json!({ "drop": "mid" }), ""),
         (json!({ "drop": "before" }), "unreachable"),
         (json!({ "kind": "internal" }), "failed: InternalFailure"),
-        (json!({ "canned": "", "ctype": "application/cbor" }), "unreadable answer"),
+        (json!({ "canned": "", "ctype": "application/x-amz-json-1.0" }), "unreadable answer"),
     ];
     for (fault, want) in table {
         let mut doc = fault.clone();

@@ -147,7 +147,7 @@ pub(super) fn host_firewall(c: &Case<'_>, b: &mut Ballot) {
     if c.none("TargetConnectionErrorCount") && c.failing {
         b.con(Strong, Seen::metric(c, "TargetConnectionErrorCount"));
     }
-    b.lack("firewall rules of the hosts", Reason::NotAsked);
+    b.lack("firewall rules of the hosts", c.no_hosts());
 }
 
 pub(super) fn conntrack(c: &Case<'_>, b: &mut Ballot) {
@@ -172,6 +172,6 @@ pub(super) fn conntrack(c: &Case<'_>, b: &mut Ballot) {
         }
     }
     if !b.has_pro() && c.failing {
-        b.lack("connection tracking of hosts and interfaces", Reason::NotAsked);
+        b.lack("connection tracking of hosts and interfaces", c.no_hosts());
     }
 }

@@ -70,7 +70,7 @@ pub(super) fn process_down(c: &Case<'_>, b: &mut Ballot) {
         b.pro(Strong, Seen::new("stopped task", value, "ecs:DescribeTasks", task_at(t, c)));
     }
     if !b.has_pro() && c.failing {
-        b.lack("processes on the targets", Reason::NotAsked);
+        b.lack("processes on the targets", c.no_hosts());
     }
 }
 
@@ -214,7 +214,7 @@ pub(super) fn pool(c: &Case<'_>, b: &mut Ballot) {
         b.pro(if shared { Weak } else { Strong }, Seen::sign(s));
     }
     if !b.has_pro() && c.failing {
-        b.lack("queues and limits of the servers", Reason::NotAsked);
+        b.lack("queues and limits of the servers", c.no_hosts());
     }
 }
 

@@ -27,10 +27,17 @@ fn configured(s: &Situation) -> impl Iterator<Item = Measured> {
         let h = &k.value;
         s.active_groups().into_iter().filter_map(move |(_, g)| {
             let tg = g.group.as_ref()?;
-            let on = h.addresses.iter().filter_map(|a| a.parse::<IpAddr>().ok()).find_map(|ip| {
-                let ports = h.listening.iter().map(|l| l.port);
-                ports.into_iter().find(|p| has_target(s, g, SocketAddr::new(ip, *p)))
-            })?;
+            let by_address = || {
+                h.addresses.iter().filter_map(|a| a.parse::<IpAddr>().ok()).find_map(|ip| {
+                    let ports = h.listening.iter().map(|l| l.port);
+                    ports.into_iter().find(|p| has_target(s, g, SocketAddr::new(ip, *p)))
+                })
+            };
+            // An instance that was asked by its id is known by that.
+            let mut targets = g.health.value().into_iter().flatten();
+            let by_id = targets.find(|t| h.is_target(&t.id)).and_then(|t| t.port.or(tg.port));
+            let by_id = by_id.filter(|p| h.listening.iter().any(|l| l.port == *p));
+            let on = by_id.or_else(by_address)?;
             let server = server_of(&h.listening.iter().find(|l| l.port == on)?.process)?;
             let setting = h.keepalive_of(server)?;
             Some(Measured {

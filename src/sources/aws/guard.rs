@@ -123,6 +123,9 @@ impl Intercept for Guard {
             let what = "with anything but a single SELECT";
             return Err(Refused { operation: format!("{} {} {what}", meta.service(), meta.name()) }.into());
         }
+        if meta.service() == "SSM" && meta.name() == "SendCommand" && !only_asks(body) {
+            return Err(Refused { operation: "SSM SendCommand with a script of its own".into() }.into());
+        }
         Ok(())
     }
 
@@ -141,8 +144,8 @@ impl Intercept for Guard {
             return Ok(());
         }
         let wire = match meta.service() {
-            "CloudWatch" | "CloudWatch Logs" | "ECS" | "CloudTrail" | "ACM" | "Lambda" | "API Gateway"
-            | "ApiGatewayV2" | "Athena" => Wire::Json,
+            "CloudWatch" | "CloudWatch Logs" | "ECS" | "CloudTrail" | "ACM" | "Lambda" | "SSM"
+            | "API Gateway" | "ApiGatewayV2" | "Athena" => Wire::Json,
             "EC2"
             | "STS"
             | "Elastic Load Balancing v2"
@@ -181,6 +184,15 @@ impl Intercept for Guard {
         let _ = self.calls.try_send(call);
         Ok(())
     }
+}
+
+/// Does a `SendCommand` run the list of questions to hosts, and nothing
+/// besides? Not even with changes allowed is anything else sent to a host.
+fn only_asks(body: &[u8]) -> bool {
+    let Ok(said) = serde_json::from_slice::<serde_json::Value>(body) else { return false };
+    let lines = said["Parameters"]["commands"].as_array();
+    let lines: Option<Vec<&str>> = lines.and_then(|all| all.iter().map(serde_json::Value::as_str).collect());
+    said["DocumentName"] == "AWS-RunShellScript" && lines.is_some_and(|l| crate::sources::host::is_ours(&l))
 }
 
 /// The time in a `Date` header: `Sun, 22 Nov 2026 01:53:50 GMT`.

@@ -189,6 +189,13 @@ operations! {
     GET_FUNCTION_CONCURRENCY = "lambda" "Lambda" "GetFunctionConcurrency"
         Some("lambda:GetFunctionConcurrency"), Around, false, "concurrency set aside for a function";
 
+    DESCRIBE_INSTANCE_INFORMATION = "ssm" "SSM" "DescribeInstanceInformation"
+        Some("ssm:DescribeInstanceInformation"), Around, false, "which instances can be asked by Run Command";
+    SEND_COMMAND = "ssm" "SSM" "SendCommand"
+        Some("ssm:SendCommand"), Around, false, "what instances say of themselves: processes, memory, disks, ports, firewall";
+    GET_COMMAND_INVOCATION = "ssm" "SSM" "GetCommandInvocation"
+        Some("ssm:GetCommandInvocation"), Around, false, "what instances say of themselves";
+
     LIST_DISTRIBUTIONS = "cloudfront" "CloudFront" "ListDistributions"
         Some("cloudfront:ListDistributions"), Front, true, "finding the CloudFront distribution of a host name";
     GET_DISTRIBUTION = "cloudfront" "CloudFront" "GetDistribution"
@@ -316,6 +323,12 @@ const LOG_OBJECTS: &str = "arn:aws:s3:::*/AWSLogs/*/elasticloadbalancing/*";
 /// begins with the distribution's id, and all end alike.
 const EDGE_OBJECTS: &str = "arn:aws:s3:::*.????-??-??-??.????????.gz";
 
+/// What a host may be asked is decided by the guard, which reads the script;
+/// the policy can only say which document, and leaving the statement out is
+/// right where nobody wants commands on hosts at all.
+const RUN: &str = "ssm:SendCommand";
+const RUN_WHERE: [&str; 2] = ["arn:aws:ssm:*::document/AWS-RunShellScript", "arn:aws:ec2:*:*:instance/*"];
+
 /// The least-privilege policy: exactly the actions of the table, sorted.
 /// None of the list and describe actions of these services takes a resource,
 /// but for a few ECS and Logs ones whose resources are found only by looking.
@@ -324,12 +337,13 @@ pub fn iam_policy() -> Value {
     actions.sort_unstable();
     actions.dedup();
     // The content of objects is read below the folder of access logs only.
-    actions.retain(|a| *a != OBJECTS);
+    actions.retain(|a| *a != OBJECTS && *a != RUN);
     json!({
         "Version": "2012-10-17",
         "Statement": [
             { "Sid": "BadgateReadOnly", "Effect": "Allow", "Action": actions, "Resource": "*" },
             { "Sid": "BadgateAccessLogs", "Effect": "Allow", "Action": [OBJECTS], "Resource": [LOG_OBJECTS, EDGE_OBJECTS] },
+            { "Sid": "BadgateHostQuestions", "Effect": "Allow", "Action": [RUN], "Resource": RUN_WHERE },
         ],
     })
 }
@@ -352,7 +366,8 @@ mod tests {
         table.dedup();
         said.sort_unstable();
         assert_eq!(said, table);
-        assert_eq!(statements.len(), 2);
+        assert_eq!(statements.len(), 3);
+        assert_ne!(statements[2]["Resource"], "*", "commands run by one document only");
         assert_ne!(statements[1]["Resource"], "*", "objects are read in one folder only");
     }
 
@@ -360,7 +375,9 @@ mod tests {
     fn every_row_is_a_read_and_names_itself() {
         let reads = ["Describe", "List", "Get", "Filter", "Lookup", "StartLiveTail", "StartQuery"];
         for op in ALL {
-            assert!(reads.iter().any(|r| op.name.starts_with(r)), "{} is no read", op.id);
+            // The guard reads the script of this one.
+            let guarded = op.id == "ssm:SendCommand";
+            assert!(guarded || reads.iter().any(|r| op.name.starts_with(r)), "{} is no read", op.id);
             assert_eq!(op.id, format!("{}:{}", op.service, op.name));
             if let Some(action) = op.action {
                 // S3 names the right to list after the bucket.

@@ -3,12 +3,14 @@
 //! Output is untrusted text. Command lines and configuration are read for
 //! timeouts and limits only; nothing else of them is kept.
 
+mod brief;
 mod commands;
 mod firewall;
 mod parse;
 mod settings;
 mod transport;
 
+pub use brief::{BRIEF, Local, is_ours, lines as brief_lines, mark};
 pub use commands::{COMMANDS, Command, script};
 pub use transport::{Reached, Trouble};
 
@@ -51,6 +53,7 @@ pub async fn observe(host: &Reached, limit: Duration) -> Vec<Observation> {
     };
     let answers = Answers::read(&output.bytes, &mark);
     let mut seen = parse::host(&host.to_string(), &answers);
+    seen.silent = parse::silent(&answers);
     let mut clock = answers.of("clock").lines();
     let theirs = clock.next().and_then(|l| l.trim().parse::<f64>().ok());
     let zone = clock.next().and_then(offset);
@@ -65,6 +68,86 @@ pub async fn observe(host: &Reached, limit: Duration) -> Vec<Observation> {
         out.push(made(Topic::Tail(name), Fact::Tail(tail)));
     }
     out
+}
+
+/// What a run-command service brought: what a host printed for the short
+/// list, run at some time between `sent` and `received`.
+#[derive(Clone, Copy, Debug)]
+pub struct Ran<'a> {
+    /// Name of the host as it was asked: `ssm:i-0abc`.
+    pub asked: &'a str,
+    /// Operation that brought the answer.
+    pub source: &'a str,
+    pub output: &'a str,
+    pub mark: &'a str,
+    pub local: Option<&'a Local>,
+    pub sent: Timestamp,
+    pub received: Timestamp,
+}
+
+/// Reads it into observations: the host, and its newest log lines.
+pub fn read_brief(ran: &Ran<'_>) -> Vec<Observation> {
+    let at = ran.received;
+    let took_ms = u32::try_from(at.duration_since(ran.sent).as_millis()).unwrap_or(u32::MAX);
+    let made = |topic, fact| Observation { at, source: ran.source.into(), topic, fact, took_ms };
+    let answers = Answers::read(ran.output.as_bytes(), ran.mark);
+    let mut seen = parse::host(ran.asked, &answers);
+    seen.silent = parse::cut(&answers);
+    seen.local = ran.local.and_then(|l| parse::local(l.port, &l.path, answers.of(brief::LOCAL)));
+    let mut clock = answers.of("clock").lines();
+    let theirs = clock.next().and_then(|l| l.trim().parse::<f64>().ok());
+    let zone = clock.next().and_then(offset).unwrap_or(TimeZone::UTC);
+    // When exactly it ran is not known: only what lies outside is off.
+    let bound = |t: Timestamp| t.as_millisecond() as f64 / 1000.0;
+    seen.clock_ms = theirs.map(|t| {
+        let off = if t < bound(ran.sent) {
+            t - bound(ran.sent)
+        } else if t > bound(at) {
+            t - bound(at)
+        } else {
+            0.0
+        };
+        (off * 1000.0).round()
+    });
+    let skew = seen.clock_ms.unwrap_or(0.0);
+    let said = [answers.of("kernel"), answers.of("dmesg")].into_iter().find(|t| !t.is_empty());
+    let fresh = said.unwrap_or_default().lines().filter_map(|l| kernel_line(l, &zone, at));
+    seen.kernel = fresh.map(|l| SafeText::capped(l.trim_end(), 240)).take(LINES).collect();
+    let mut out = vec![made(Topic::Host(ran.asked.into()), Fact::Host(Box::new(seen)))];
+    let journal = !answers.of("kernel").is_empty();
+    for (id, file) in brief::LOGS {
+        if id == "dmesg" && journal {
+            continue;
+        }
+        let text: String = answers.of(id).lines().filter_map(|l| kernel_line(l, &zone, at)).collect();
+        if text.is_empty() || text.contains("No such file") {
+            continue;
+        }
+        let name = SafeText::capped(format!("{}:{file}", ran.asked), 200);
+        let lines = lines(&name, &text, zone.clone(), at, skew);
+        out.push(made(Topic::Tail(name.clone()), Fact::LogLines(lines)));
+        let tail = Tail { mode: TailMode::Polled, note: "read once, when the host was asked".into() };
+        out.push(made(Topic::Tail(name), Fact::Tail(tail)));
+    }
+    out
+}
+
+/// Kernel messages older than this are of another day.
+const KERNEL: jiff::SignedDuration = jiff::SignedDuration::from_mins(90);
+
+/// A line with its time in a form that is read; `None` for what is too old.
+/// `dmesg -T` writes `[Sun Nov 22 13:50:54 2026] text`, in the host's zone.
+fn kernel_line(line: &str, zone: &TimeZone, now: Timestamp) -> Option<String> {
+    let told = line.strip_prefix('[').and_then(|l| l.split_once("] "));
+    let stamp = told.and_then(|(stamp, text)| {
+        let civil = jiff::civil::DateTime::strptime("%a %b %d %H:%M:%S %Y", stamp.trim()).ok()?;
+        Some((civil.to_zoned(zone.clone()).ok()?.timestamp(), text))
+    });
+    match stamp {
+        Some((at, _)) if now.duration_since(at) > KERNEL => None,
+        Some((at, text)) => Some(format!("{at} kernel: {text}\n")),
+        None => Some(format!("{line}\n")),
+    }
 }
 
 /// `+0900`.
@@ -120,6 +203,47 @@ mod tests {
         // Asked again, the same lines are the same lines.
         let again = lines(&out[0].group, text, TimeZone::UTC, now, 0.0);
         assert!(out[0].id == again[0].id && out[0].id != out[1].id);
+    }
+
+    #[test]
+    fn what_a_run_command_service_brought_is_read() {
+        let sent: Timestamp = "2026-11-22T02:00:00Z".parse().unwrap();
+        let received: Timestamp = "2026-11-22T02:00:02Z".parse().unwrap();
+        let mark = "==badgate-12ab==";
+        let local = Local::new(8080, "/health", false);
+        let output = format!(
+            "{mark} local\n000\n{mark} clock\n1795312801.5\n+0900\n{mark} memory\nMem: 1910 1851 31 2 28 14\n\
+             {mark} dmesg\n[Sat Nov 21 10:00:00 2026] Out of memory: Killed process 1 (old)\n\
+             [Sun Nov 22 10:47:00 2026] Out of memory: Killed process 2 (shopd)\n{mark} nginx-log\n\
+             tail: cannot open '/var/log/nginx/error.log' for reading: No such file or directory\n"
+        );
+        let ran = Ran {
+            asked: "ssm:i-1",
+            source: "ssm:GetCommandInvocation",
+            output: &output,
+            mark,
+            local: Some(&local),
+            sent,
+            received,
+        };
+        let all = read_brief(&ran);
+        let Fact::Host(h) = &all[0].fact else { panic!("{:?}", all[0]) };
+        assert_eq!(h.local.as_ref().map(|l| (l.port, l.status)), Some((8080, None)));
+        assert_eq!(h.clock_ms, Some(0.0));
+        assert_eq!(h.memory.map(|m| m.available_mib), Some(14));
+        assert!(h.is_target("i-1") && !h.is_target("i-2"));
+        assert!(h.silent.iter().any(|(id, _)| id == "iptables"), "what was cut off is said");
+        let lines: Vec<_> = all
+            .iter()
+            .filter_map(|o| match &o.fact {
+                Fact::LogLines(l) => Some(l),
+                _ => None,
+            })
+            .flatten()
+            .collect();
+        assert_eq!(lines.len(), 1, "yesterday's is not told: {lines:?}");
+        assert_eq!(lines[0].at, "2026-11-22T01:47:00Z".parse::<Timestamp>().unwrap());
+        assert_eq!(lines[0].group, "ssm:i-1:kernel");
     }
 
     #[tokio::test]

@@ -1,10 +1,11 @@
 //! The answers of a host, read into facts with units. An answer that is not
 //! of the expected form gives nothing; it is never guessed at.
 
+use super::brief::BRIEF;
 use super::commands::COMMANDS;
 use super::firewall::Firewall;
 use super::settings::{self, Settings};
-use crate::situation::host::{Disk, Host, Listening, Memory};
+use crate::situation::host::{Disk, Host, Listening, Local, Memory, Unit};
 use crate::text::SafeText;
 use std::collections::BTreeMap;
 
@@ -80,10 +81,15 @@ pub fn host(asked: &str, a: &Answers) -> Host {
         .collect();
     h.load = a.of("uptime").split_whitespace().next().and_then(|w| w.parse().ok());
     h.pressure = pressure(a.of("pressure"));
-    h.memory = memory(a.of("memory"));
+    h.memory = memory(a.of("memory")).or_else(|| free(a.of("memory")));
+    h.cpu_busy = busy(a.of("cpu"));
     h.disks = disks(a.of("disk"), a.of("inodes"));
     h.sockets = a.of("sockets").lines().filter_map(counted).take(KEPT).collect();
     h.listening = a.of("listening").lines().filter_map(listening).take(KEPT).collect();
+    if let Ok(n) = a.of("waiting").trim().parse::<u64>() {
+        // The header of the list is counted along.
+        h.sockets.push((SafeText::from_static("CLOSE-WAIT"), n.saturating_sub(1)));
+    }
     h.counters = a.of("counters").lines().filter_map(counter).take(KEPT).collect();
     let mut tracked = a.of("conntrack").lines().filter_map(|l| l.trim().parse::<u64>().ok());
     h.conntrack = tracked.next().zip(tracked.next());
@@ -104,6 +110,8 @@ pub fn host(asked: &str, a: &Answers) -> Host {
         .take(KEPT)
         .map(|w| SafeText::capped(w, 120))
         .collect();
+    h.units = units(&[a.of("services"), a.of("restarts")]);
+    h.allowances = a.of("allowance").lines().filter_map(allowance).take(KEPT).collect();
     h.versions = versions(a.of("versions"));
     let mut all = Settings::default();
     settings::nginx(a.of("nginx"), &mut all);
@@ -115,8 +123,19 @@ pub fn host(asked: &str, a: &Answers) -> Host {
     settings::node(a.of("node"), &mut all);
     settings::processes(a.of("processes"), &mut all);
     h.settings = all.take();
-    h.silent = COMMANDS.iter().filter_map(|c| Some((c.id.into(), a.ran(c.id).err()?.into()))).collect();
     h
+}
+
+/// Commands of the full list that gave nothing, and why.
+pub fn silent(a: &Answers) -> Vec<(SafeText, SafeText)> {
+    COMMANDS.iter().filter_map(|c| Some((c.id.into(), a.ran(c.id).err()?.into()))).collect()
+}
+
+/// The same of the short list, whose lines say no exit code: what was cut off.
+pub fn cut(a: &Answers) -> Vec<(SafeText, SafeText)> {
+    let why = "not among the 24,000 characters that are kept";
+    let gone = BRIEF.iter().filter(|c| !a.by.contains_key(c.id));
+    gone.map(|c| (c.id.into(), why.into())).collect()
 }
 
 fn lines(text: &str, keep: impl Fn(&str) -> bool) -> Vec<SafeText> {
@@ -178,6 +197,102 @@ fn memory(text: &str) -> Option<Memory> {
         swap_total_mib,
         swap_used_mib: swap_total_mib.saturating_sub(mib("SwapFree")?),
     })
+}
+
+/// `free -m`: total, used, free, shared, buffers and cache, available.
+fn free(text: &str) -> Option<Memory> {
+    let row = |name: &str| -> Option<Vec<u64>> {
+        let line = text.lines().find_map(|l| l.trim().strip_prefix(name))?;
+        Some(line.split_whitespace().map_while(|w| w.parse().ok()).collect())
+    };
+    let (mem, swap) = (row("Mem:")?, row("Swap:").unwrap_or_default());
+    Some(Memory {
+        total_mib: *mem.first()?,
+        available_mib: *mem.get(5)?,
+        swap_total_mib: swap.first().copied().unwrap_or(0),
+        swap_used_mib: swap.get(1).copied().unwrap_or(0),
+    })
+}
+
+/// What is not idle: the last sample of `vmstat`, or the summary of `top`,
+/// whichever says more.
+fn busy(text: &str) -> Option<f64> {
+    let mut idle: Vec<f64> = Vec::new();
+    let mut column = None;
+    for line in text.lines() {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        if let Some(at) = words.iter().position(|w| *w == "id").filter(|_| words.contains(&"us")) {
+            column = Some(at);
+        } else if let Some(at) = column.filter(|_| words.len() >= 15) {
+            if let Some(v) = words.get(at).and_then(|w| w.parse().ok()) {
+                // Of two samples the first is the mean since boot.
+                idle = vec![v];
+            }
+        } else if line.trim_start().starts_with("%Cpu") {
+            column = None;
+            let share =
+                line.split(',').find_map(|p| p.trim().strip_suffix(" id")?.trim().parse::<f64>().ok());
+            idle.extend(share);
+        } else {
+            column = None;
+        }
+    }
+    idle.into_iter().filter(|v| (0.0..=100.0).contains(v)).map(|v| 100.0 - v).reduce(f64::max)
+}
+
+/// `systemctl status` and `systemctl show`, of whatever both say.
+fn units(texts: &[&str]) -> Vec<Unit> {
+    let mut out: Vec<Unit> = Vec::new();
+    for text in texts {
+        let mut at = None;
+        for line in text.lines().map(str::trim) {
+            let head = line.strip_prefix("Id=").or_else(|| {
+                let first = line.strip_prefix(['\u{25cf}', '\u{25cb}', '\u{d7}', '*'])?.trim_start();
+                first.split_whitespace().next().filter(|w| w.ends_with(".service"))
+            });
+            if let Some(name) = head {
+                let found = out.iter().position(|u| u.name.as_str() == name);
+                at = Some(found.unwrap_or_else(|| {
+                    out.push(Unit { name: SafeText::capped(name, 120), ..Unit::default() });
+                    out.len() - 1
+                }));
+                continue;
+            }
+            let Some(u) = at.and_then(|i: usize| out.get_mut(i)) else { continue };
+            if let Some(n) = line.strip_prefix("NRestarts=") {
+                u.restarts = u.restarts.max(n.parse().unwrap_or(0));
+            } else if let Some(state) = line.strip_prefix("SubState=") {
+                u.state = SafeText::capped(state, 40);
+            } else if let Some(active) = line.strip_prefix("Active: ") {
+                let mut inner = active.split(['(', ')']);
+                let word = inner.next().unwrap_or_default().trim();
+                let sub = inner.next().unwrap_or_default();
+                u.state = SafeText::capped(
+                    if word == "failed" || sub.is_empty() || sub.contains(':') { word } else { sub },
+                    40,
+                );
+                if let Some((_, r)) = active.split_once("Result: ") {
+                    u.result = SafeText::capped(r.split(')').next().unwrap_or_default(), 40);
+                }
+            }
+        }
+    }
+    out.retain(|u| u.restarts > 0 || u.is_down());
+    out.truncate(KEPT);
+    out
+}
+
+/// `     conntrack_allowance_exceeded: 0`.
+fn allowance(line: &str) -> Option<(SafeText, u64)> {
+    let (name, n) = line.trim().split_once(':')?;
+    let n = n.trim().parse().ok().filter(|n| *n > 0)?;
+    name.ends_with("_exceeded").then(|| (SafeText::capped(name, 60), n))
+}
+
+/// The status a host gave itself; `000` is none.
+pub fn local(port: u16, path: &str, said: &str) -> Option<Local> {
+    let code: u16 = said.trim().rsplit(char::is_whitespace).next()?.parse().ok()?;
+    Some(Local { port, path: SafeText::capped(path, 120), status: (code > 0).then_some(code) })
 }
 
 /// `df -P`: the last two columns are the share in use and the mount point.
@@ -260,8 +375,17 @@ fn firewall(nft: &str, iptables: &str) -> Vec<SafeText> {
         }
     }
     for line in iptables.lines().map(str::trim) {
-        let refuses = ["-j DROP", "-j REJECT", "INPUT DROP", "FORWARD DROP", "OUTPUT DROP"];
-        if refuses.iter().any(|r| line.contains(r)) && out.len() < KEPT {
+        // Rules as they are written (-S) or as they are counted (-L -v).
+        let refuses = ["-j DROP", "-j REJECT", "INPUT DROP", "FORWARD DROP", "OUTPUT DROP", "(policy DROP"];
+        if let Some(name) = line.strip_prefix("Chain ") {
+            chain = name.split_whitespace().next().unwrap_or_default();
+        }
+        let counted = line.starts_with(|c: char| c.is_ascii_digit())
+            && line.split_whitespace().nth(2).is_some_and(|w| matches!(w, "DROP" | "REJECT"));
+        if counted && out.len() < KEPT {
+            let words: Vec<&str> = line.split_whitespace().collect();
+            out.push(SafeText::capped(format!("iptables {chain}: {}", words.join(" ")), 240));
+        } else if refuses.iter().any(|r| line.contains(r)) && out.len() < KEPT {
             out.push(SafeText::capped(format!("iptables {line}"), 240));
         }
     }
@@ -353,6 +477,7 @@ mod tests {
         ]);
         assert!(a.whole);
         let h = host("ssh:web-1", &a);
+        let silent = silent(&a);
         assert_eq!((h.name.as_str(), h.cores, h.load, h.addresses.len()), ("web-1", Some(4), Some(9.71), 2));
         assert_eq!(h.pressure[0], ("cpu".into(), 12.5));
         assert_eq!(
@@ -376,7 +501,61 @@ mod tests {
         );
         assert_eq!(h.listening[1].kept_out, "nft input: tcp dport 8080 drop");
         // Commands that never ran say so.
-        assert!(h.silent.iter().any(|(id, why)| id == "processes" && why == "not reached"));
+        assert!(silent.iter().any(|(id, why)| id == "processes" && why == "not reached"));
+    }
+
+    #[test]
+    fn the_short_list_is_read_as_well() {
+        let a = answers(&[
+            (
+                "memory",
+                "      total  used free shared buff/cache available\nMem:  1910 1851 31 2 28 14\nSwap: 511 511 0",
+                0,
+            ),
+            (
+                "cpu",
+                "procs ---memory---\n r  b   swpd   free   buff  cache   si   so    bi    bo   in   cs us sy id wa st\n 1 0 0 1 1 1 0 0 1 1 1 1 6 2 92 0 0\n \
+                 9 0 0 1 1 1 0 0 1 1 1 1 80 15 5 0 0\ntop - 02:41\n%Cpu(s):  6.1 us,  2.0 sy,  0.0 ni, 91.5 id,  0.0 wa",
+                0,
+            ),
+            ("waiting", "41\n", 0),
+            (
+                "services",
+                "\u{25cf} shopd.service - shop\n     Active: activating (auto-restart) (Result: oom-kill)\nNRestarts=9\n\
+                 \u{25cf} nginx.service\n     Active: active (running) since Sun\nNRestarts=0\n\
+                 \u{d7} web.service - w\n  Active: failed (Result: exit-code) since x",
+                0,
+            ),
+            ("restarts", "Id=a.service\nId=worker.service\nNRestarts=3\nSubState=auto-restart", 0),
+            ("allowance", "     bw_in_allowance_exceeded: 0\n     conntrack_allowance_exceeded: 48211", 0),
+            (
+                "iptables",
+                "Chain INPUT (policy ACCEPT 0 packets, 0 bytes)\n pkts bytes target prot opt in out source destination\n \
+                 4812 288K REJECT     tcp  --  *  *  0.0.0.0/0  0.0.0.0/0  tcp dpt:8080 reject-with tcp-reset\nChain FORWARD (policy DROP 0 packets)",
+                0,
+            ),
+        ]);
+        let h = host("ssm:i-1", &a);
+        let m = h.memory.unwrap();
+        assert_eq!((m.total_mib, m.available_mib, m.swap_used_mib), (1910, 14, 511));
+        assert_eq!(h.cpu_busy, Some(95.0), "the second sample, not the mean since boot");
+        assert_eq!(h.sockets, [("CLOSE-WAIT".into(), 40)]);
+        let units: Vec<String> =
+            h.units.iter().map(|u| format!("{} {} {} {}", u.name, u.state, u.result, u.restarts)).collect();
+        assert_eq!(
+            units,
+            [
+                "shopd.service auto-restart oom-kill 9",
+                "web.service failed exit-code 0",
+                "worker.service auto-restart  3"
+            ]
+        );
+        assert_eq!(h.allowances, [("conntrack_allowance_exceeded".into(), 48_211)]);
+        assert_eq!(h.firewall.len(), 2);
+        assert!(h.firewall[0].contains("iptables INPUT: 4812 288K REJECT tcp"), "{:?}", h.firewall);
+        assert_eq!(local(80, "/h", "200\n").unwrap().status, Some(200));
+        assert_eq!(local(80, "/h", "000").unwrap().status, None);
+        assert_eq!(local(80, "/h", "curl: not found"), None);
     }
 
     #[test]
@@ -400,13 +579,13 @@ mod tests {
             ),
             ("kernel", "up 9.0 1.0\ndmesg: read kernel buffer failed: Operation not permitted", 0),
         ]);
-        let h = host("local", &a);
-        let why = |id: &str| h.silent.iter().find(|(i, _)| i.as_str() == id).map(|(_, w)| w.to_string());
+        let silent = silent(&a);
+        let why = |id: &str| silent.iter().find(|(i, _)| i.as_str() == id).map(|(_, w)| w.to_string());
         assert_eq!(why("disk").as_deref(), Some("took too long"));
         assert_eq!(why("nft").as_deref(), Some("no such command there"));
         for id in ["iptables", "kernel"] {
             assert_eq!(why(id).as_deref(), Some("not allowed to this user"), "{id}");
         }
-        assert!(h.kernel.is_empty());
+        assert!(host("local", &a).kernel.is_empty());
     }
 }

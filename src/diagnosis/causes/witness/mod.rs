@@ -126,7 +126,8 @@ impl<'a> Witness<'a> {
                 any = true;
                 let own: Option<IpAddr> = t.id.parse().ok();
                 let instance = self.s.instance(&t.id).map(|i| i.addresses.as_slice()).unwrap_or_default();
-                if !own.iter().chain(instance).any(|a| addresses.contains(a)) {
+                let asked = self.hosts.iter().any(|h| h.h.is_target(&t.id));
+                if !asked && !own.iter().chain(instance).any(|a| addresses.contains(a)) {
                     return false;
                 }
             }
@@ -227,7 +228,11 @@ impl<'a> Witness<'a> {
             "lb-listener-cert-problem" => self.certificate(b),
             "client-tls-handshake-failure" => self.handshake(b),
             "alb-target-tls-failure" => self.target_tls(b),
-            "alb-protocol-or-port-mismatch" => self.protocol(b),
+            "alb-protocol-or-port-mismatch" => {
+                self.protocol(b);
+                self.other_port(b, case);
+            }
+            "alb-target-keepalive-shorter" => self.server(b, case),
             "alb-target-connection-refused" => self.refused(b),
             "alb-target-connect-timeout" => self.silent(b),
             "alb-target-host-unreachable" => self.reach(b, Reach::Unreachable, Strong),
@@ -236,7 +241,10 @@ impl<'a> Witness<'a> {
             "alb-content-length-mismatch" => self.framing(b, &["early-close"]),
             "alb-target-response-timeout" => self.slow(b),
             "app-exception-or-plugin-bug" => self.own_error(b),
-            "local-proxy-upstream-failure" => self.proxy(b),
+            "local-proxy-upstream-failure" => {
+                self.proxy(b);
+                self.behind_proxy(b, case);
+            }
             "cf-origin-dns-error"
             | "cf-origin-connect-refused"
             | "cf-origin-cert-invalid"
@@ -245,13 +253,13 @@ impl<'a> Witness<'a> {
             | "cf-origin-bad-response" => {
                 self.origin(cause, b);
             }
-            "app-process-down-or-crashing" => self.process(b, failing),
+            "app-process-down-or-crashing" => self.process(b, failing, case),
             "memory-exhausted-oom" => self.memory(b, failing),
-            "cpu-saturated" => self.cpu(b),
+            "cpu-saturated" => self.cpu(b, failing),
             "disk-full" => self.disk(b, failing),
             "conntrack-or-mtu-drop" => self.conntrack(b, failing),
-            "host-firewall-blocks" => self.firewall(b, failing),
-            "worker-or-connection-pool-exhausted" => self.queue(b),
+            "host-firewall-blocks" => self.firewall(b, failing, case),
+            "worker-or-connection-pool-exhausted" => self.queue(b, failing),
             _ => {}
         }
     }
@@ -263,6 +271,9 @@ fn ports(s: &Situation, h: &Host) -> Vec<u16> {
     let mut out = BTreeSet::new();
     for (_, g) in s.active_groups() {
         let default = g.group.as_ref().and_then(|t| t.port);
+        // A host that was asked by the id of its instance is known by that.
+        let by_id = g.health.value().into_iter().flatten().filter(|t| h.is_target(&t.id));
+        out.extend(by_id.filter_map(|t| t.port.or(default)));
         let targets = g.health.value().into_iter().flatten();
         let all: BTreeSet<u16> = targets.filter_map(|t| t.port.or(default)).collect();
         for port in all.into_iter().take(16) {

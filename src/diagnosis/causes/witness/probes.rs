@@ -1,6 +1,7 @@
 //! What probes met: names, certificates, connections, answers.
 
-use super::{LARGE, MALFORMED, Place, Witness, addresses, is_loopback, numbers};
+use super::hosts::is_housekeeping;
+use super::{LARGE, MALFORMED, Place, Stand, Witness, addresses, is_loopback, numbers};
 use crate::diagnosis::causes::ballot::{Ballot, Seen};
 use crate::diagnosis::verdict::Weight::{self, Decisive, Strong, Weak};
 use crate::situation::Known;
@@ -180,11 +181,21 @@ impl Witness<'_> {
             let mut on = h.listeners().peekable();
             let value = format!("nothing listens on port {}", numbers(&h.ports));
             if on.peek().is_none() {
-                b.pro(Strong, h.seen("listening ports", value));
+                // A program that listens elsewhere is up: it is the port that is wrong.
+                let weight = if h.elsewhere().is_some() { Decisive } else { Strong };
+                b.pro(weight, h.seen("listening ports", value));
             } else if on.all(|l| is_loopback(&l.address)) {
                 let value = format!("port {} listens on loopback only", numbers(&h.ports));
                 b.pro(Decisive, h.seen("listening ports", value));
             }
+        }
+        // Who listens everywhere, and does not start again and again, refuses nobody.
+        let sound = |h: &&Stand<'_>| h.serves() && h.h.units.iter().all(|u| is_housekeeping(&u.name));
+        if self.covered
+            && self.targets().all(|h| sound(&h))
+            && let Some(h) = self.targets().next()
+        {
+            b.con(Strong, h.seen("listening ports", format!("{} on every target", numbers(&h.ports))));
         }
     }
 

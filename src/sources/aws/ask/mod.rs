@@ -10,6 +10,7 @@ pub mod ecs;
 pub mod edge;
 pub mod elb;
 pub mod front_log;
+pub mod hosts;
 pub mod trail;
 
 use super::client::{Aws, Clients};

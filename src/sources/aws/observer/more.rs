@@ -2,14 +2,16 @@
 //! and what surrounds the path. Certificates and functions are looked at
 //! always; they cost a call each and end on a date.
 
-use super::plan::{Ask, Plan, Work};
+use super::plan::{Ask, Focus, Plan, Work};
 use crate::diagnosis::series;
 use crate::situation::elb::TargetGroup;
 use crate::situation::metric::MetricKey;
 use crate::situation::net::Peer;
 use crate::situation::{LbState, Situation, Topic};
 use crate::sources::aws::ask::access;
+use crate::sources::aws::ask::hosts::HostAsk;
 use crate::sources::aws::metrics::Hosts;
+use crate::sources::host::Local;
 use crate::text::SafeText;
 use jiff::Timestamp;
 use std::collections::BTreeSet;
@@ -96,7 +98,53 @@ fn reaches_a_store(s: &Situation, vpc: &SafeText, groups: &[&TargetGroup]) -> bo
     })
 }
 
+/// Instances that are asked by Run Command: of those in trouble and, to
+/// compare, of the others.
+const ASKED_ILL: usize = 5;
+const ASKED_WELL: usize = 2;
+
 impl Plan {
+    /// Asks instances behind the targets what they say of themselves, once
+    /// something is wrong and it is known which are in trouble.
+    pub(super) fn hosts(&mut self, s: &Situation, lb: &SafeText, focus: &Focus) {
+        let Some(state) = s.lbs.get(lb) else { return };
+        let known = state.groups.value().into_iter().flatten();
+        let groups: Vec<&TargetGroup> = known
+            .filter_map(|g| s.groups.get(g)?.group.as_ref())
+            .filter(|g| focus.target_group.as_ref().is_none_or(|o| *o == g.arn))
+            .filter(|g| g.target_type.as_str() == "instance")
+            .collect();
+        let told = groups.iter().all(|g| {
+            s.groups.get(&g.arn).is_some_and(|x| x.health.value().is_some() || x.health.gap().is_some())
+        });
+        if groups.is_empty() || !told || trouble(s, lb, state, &groups) != Some(true) {
+            return;
+        }
+        let mut asks: Vec<(bool, HostAsk)> = Vec::new();
+        for g in &groups {
+            let health = s.groups.get(&g.arn).and_then(|x| x.health.value()).into_iter().flatten();
+            for t in health.filter(|t| t.id.starts_with("i-")) {
+                let tls = matches!(g.protocol.as_str(), "HTTPS" | "TLS");
+                let port = t.port.or(g.port);
+                let local = port.map(|p| Local::new(p, &g.health_check.path, tls));
+                if !asks.iter().any(|(_, a)| a.id == t.id) {
+                    asks.push((t.is_healthy(), HostAsk { id: t.id.clone(), local }));
+                }
+            }
+        }
+        asks.sort();
+        let (well, ill): (Vec<_>, Vec<_>) = asks.into_iter().partition(|(well, _)| *well);
+        // Where none is ill, requests fail all the same: any of them may tell.
+        let more = if ill.is_empty() { ASKED_ILL } else { ASKED_WELL };
+        let ill = ill.into_iter().take(ASKED_ILL);
+        let mut asks: Vec<HostAsk> = ill.chain(well.into_iter().take(more)).map(|(_, a)| a).collect();
+        // In a fixed order: another one would be another question.
+        asks.sort();
+        if !asks.is_empty() {
+            self.0.push((Ask::Hosts, Work::Hosts(asks)));
+        }
+    }
+
     pub(super) fn around(&mut self, s: &Situation, lb: &SafeText, groups: &[&TargetGroup]) {
         let Some(state) = s.lbs.get(lb) else { return };
         self.certificates(state);

@@ -28,6 +28,8 @@ const CHANGES: Duration = Duration::from_secs(120);
 const ACCESS_LOG: Duration = Duration::from_secs(150);
 /// Which services there are at all.
 pub const ECS_LISTING: Duration = Duration::from_secs(300);
+/// Each look leaves a line in the account's command history.
+pub const HOSTS: Duration = Duration::from_secs(300);
 /// First pause after a failure that may pass by itself; it doubles.
 const FIRST_RETRY: Duration = Duration::from_secs(3);
 /// A refusal is asked again in case somebody grants the right.

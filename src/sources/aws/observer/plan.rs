@@ -8,6 +8,7 @@ use crate::situation::net::{Destination, Peer};
 use crate::situation::{Situation, Topic, short};
 use crate::sources::aws::ask::access::Place;
 use crate::sources::aws::ask::ecs::ServiceId;
+use crate::sources::aws::ask::hosts::HostAsk;
 use crate::sources::aws::logs::Clues;
 use crate::sources::aws::metrics::Hosts;
 use crate::sources::{Options, Want};
@@ -30,6 +31,8 @@ pub enum Ask {
     EcsServices,
     /// What Route 53 holds for the names in front; answers `Records` of each.
     Records,
+    /// What instances say of themselves; answers `Host` of each.
+    Hosts,
     /// The newest lines of the followed logs, where nothing is followed live.
     Recent,
 }
@@ -42,6 +45,7 @@ impl Ask {
             Ask::EcsListing | Ask::EcsServices => Some(Want::Ecs),
             Ask::Records => Some(Want::Config),
             Ask::Recent => Some(Want::Logs),
+            Ask::Hosts => Some(Want::Around),
         }
     }
 }
@@ -92,6 +96,7 @@ pub enum Work {
     FrontChanges { id: SafeText, onset: Option<Timestamp>, resources: Vec<SafeText> },
     LogGroups(Clues),
     Recent { groups: Vec<SafeText>, since: Timestamp },
+    Hosts(Vec<HostAsk>),
 }
 
 /// What the view is about.
@@ -120,6 +125,9 @@ pub fn plan(s: &Situation, focus: &Focus, options: &Options) -> Vec<(Ask, Work)>
     plan.fronts(s, &focus.front);
     if let Some(lb) = &focus.lb {
         plan.load_balancer(s, lb, focus);
+        if options.ssm {
+            plan.hosts(s, lb, focus);
+        }
     }
     if (focus.lb.is_some() || focus.front.any()) && focus.clues {
         plan.add(Topic::LogGroups, Work::LogGroups(Clues::gather(s, options)));
@@ -141,7 +149,7 @@ pub fn is_clue(ask: &Ask) -> bool {
                 | Topic::Api(_)
                 | Topic::Function(_)
         ),
-        Ask::Recent | Ask::Records => false,
+        Ask::Recent | Ask::Records | Ask::Hosts => false,
     }
 }
 

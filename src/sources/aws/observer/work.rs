@@ -5,7 +5,7 @@ use super::plan::{Ask, Work};
 use crate::situation::ecs::{Service, Task};
 use crate::situation::{Fact, Identity, Observation, Reason, Topic};
 use crate::sources::aws::ask::ecs::{Listing, ServiceId, TaskList};
-use crate::sources::aws::ask::{access, api, around, classic, ec2, ecs, edge, elb, front_log, trail};
+use crate::sources::aws::ask::{access, api, around, classic, ec2, ecs, edge, elb, front_log, hosts, trail};
 use crate::sources::aws::client::Aws;
 use crate::sources::aws::metrics::{self, Window};
 use crate::sources::aws::{logs, operations as op};
@@ -298,6 +298,7 @@ pub async fn run(aws: Aws, work: Work, before: Before) -> Answer {
                 .map(|(h, r)| watch.observe(Topic::Records(h), r.map_or_else(Fact::Unknown, Fact::Records)));
             made(Ask::Records, told.collect())
         }
+        Work::Hosts(asks) => made(Ask::Hosts, hosts::observe(aws, &asks).await),
         Work::FrontMetrics { id, asks, global } => {
             let now = Timestamp::now();
             let window = match before.good {
