@@ -278,6 +278,8 @@ pub struct State {
     pub source_ended: bool,
     /// What TARGET could stand for, while a person has to pick.
     pub candidates: Option<Candidates>,
+    /// One was picked: what is still said of the others comes too late.
+    pub chosen: bool,
     /// What can be done through the source.
     pub offers: Vec<Offer>,
     /// Seconds of `now` in a second of the person here; more than 1 in a drill.
@@ -366,6 +368,7 @@ impl State {
             no_target: SafeText::default(),
             source_ended: false,
             candidates: None,
+            chosen: false,
             offers: Vec::new(),
             pace: 1.0,
             draft: String::new(),

@@ -74,6 +74,7 @@ pub fn take_over(state: &mut State, effects: &mut Vec<Effect>) {
     let by = state.incident.author.clone();
     let entry = super::tell::entry(state.now, &by, EntryKind::Session, "took over");
     state.on_live(|s| s.enter(entry));
+    state.chosen = false;
     effects.push(Effect::Send(Command::Open(target)));
     // What is watched was never heard by the source.
     state.watched.clear();

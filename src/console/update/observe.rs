@@ -24,6 +24,7 @@ pub fn event(state: &mut State, event: Event, effects: &mut Vec<Effect>) {
         }
         Event::Candidates { asked, list, more } => candidates(state, Candidates::new(asked, list, more)),
         Event::NoTarget { line } => {
+            state.chosen = false;
             state.no_target = line.clone();
             state.say(Mark::Bad, line);
         }
@@ -85,6 +86,11 @@ fn regroup(state: &mut State) {
 }
 
 fn candidates(state: &mut State, new: Candidates) {
+    if state.chosen {
+        // The list went on growing while somebody picked from it: opened
+        // again, it would take the keys meant for the console.
+        return;
+    }
     let labels = new.labels();
     state.candidates = Some(new);
     state.dirty = true;

@@ -73,6 +73,7 @@ pub fn key(state: &mut State, key: Key, effects: &mut Vec<Effect>) {
                         effects.push(Effect::Send(Command::Choose(c.arn.clone())));
                         state.say(Mark::Info, format!("opening {}", c.name));
                         state.candidates = None;
+                        state.chosen = true;
                         None
                     }
                     None => Some(Overlay::Targets(list)),

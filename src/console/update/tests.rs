@@ -296,6 +296,9 @@ fn the_picker_sorts_by_errors_and_keeps_what_is_typed() {
     sim.keys("calm<enter>");
     assert_eq!(sim.commands(), [&Command::Choose("arn:calm".into())]);
     assert!(sim.state.overlay.is_none());
+    // The last of the list comes after the choice: the keys are the console's.
+    sim.msg(event(vec![candidate("calm", Some(0.0)), candidate("late", None)], false));
+    assert!(sim.state.overlay.is_none(), "the picker does not come back");
 }
 
 #[test]
