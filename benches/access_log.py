@@ -1,22 +1,24 @@
 #!/usr/bin/env python3
 """Access logs side by side: the same question to badgate, DuckDB and polars, in turn.
 
-    python3 benches/access_log.py target/release/badgate [--rows 1000000] [--rounds 5] [--dir DIR]
+    python3 benches/access_log.py target/release/badgate [--rows 1000000] [--rounds 5] [--dir DIR] [--floor PROGRAM]
 
 The question: rows per pair of statuses, the ten targets with most 502, median and 99 % of the target time, 502 per
 minute; of badgate also the causes. It is put to one plain file and to 60 packed parts of it. Answers are compared
 before times are: a tool that answers otherwise is shown as wrong. DuckDB and polars are left out when Python cannot
 import them. Times are the best and the median of all rounds, taken in turn so that a busy minute hits everybody;
-processor time and peak memory are of the whole process. Data is made once (seed 502) and kept in DIR.
+processor time (the best, user and system) and peak memory are of the whole process. On a machine that others use,
+compare processor times. PROGRAM is a bare scan, run as `PROGRAM THREADS FILE...`. Data is made once (seed 502) and kept
+in DIR.
 """
 import argparse
 import datetime
+import glob
 import gzip
 import importlib.util
 import json
 import os
 import random
-import resource
 import statistics
 import subprocess
 import sys
@@ -101,12 +103,15 @@ print(json.dumps(dict(rows=a.item(), pairs={{f"{{x}}/{{y}}": n for x, y, n in b.
 """
 
 
-def tools(binary, path, packed):
+def tools(binary, path, packed, floor=None):
     """Name and command of each."""
     yield "badgate", [binary, "logs", path, "--json", "--threads", "2"]
     yield "badgate, 1 thread", [binary, "logs", path, "--json", "--threads", "1"]
     many = os.path.join(path, "*.gz") if packed else path
     columns = ", ".join(f"'column{i:02}': 'VARCHAR'" for i in range(30))
+    if floor:
+        files = sorted(glob.glob(many)) if packed else [many]
+        yield "bare scan", [floor, "2" if packed else "1", *files]
     if importlib.util.find_spec("duckdb"):
         yield "duckdb", [sys.executable, "-c", DUCK.format(path=many, columns=columns) + COMMON]
     if importlib.util.find_spec("polars"):
@@ -136,34 +141,44 @@ def main():
     args.add_argument("binary")
     args.add_argument("--rows", type=int, default=1_000_000)
     args.add_argument("--rounds", type=int, default=5)
+    args.add_argument("--floor")
     args.add_argument("--dir", default=os.path.join(tempfile.gettempdir(), "badgate-access-log"))
     args = args.parse_args()
     os.makedirs(args.dir, exist_ok=True)
     plain, parts = make(args.dir, args.rows)
     env = dict(os.environ, POLARS_MAX_THREADS="2")
     for title, path, packed in (("plain", plain, False), ("60 gz parts", parts, True)):
-        all_tools, times, first = list(tools(args.binary, path, packed)), {}, None
+        all_tools, times, first = list(tools(args.binary, path, packed, args.floor)), {}, None
         wrong = set()
         for _ in range(args.rounds):
             for name, command in all_tools:
                 began = time.perf_counter()
-                child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=env)
-                out, err = child.communicate()
-                took = time.perf_counter() - began
+                with tempfile.TemporaryFile() as said, tempfile.TemporaryFile() as wailed:
+                    child = subprocess.Popen(command, stdout=said, stderr=wailed, env=env)
+                    _, status, used = os.wait4(child.pid, 0)
+                    took = time.perf_counter() - began
+                    said.seek(0)
+                    wailed.seek(0)
+                    out, err = said.read(), wailed.read()
+                # Python must not wait for it again.
+                child.returncode = os.waitstatus_to_exitcode(status)
                 if child.returncode > 1 or not out:
                     wrong.add(name)
                     print(f"{name}: {err.decode()[-300:]}", file=sys.stderr)
+                    continue
+                times.setdefault(name, []).append((took, used.ru_utime + used.ru_stime, used.ru_maxrss / 1024))
+                if name == "bare scan":
                     continue
                 got = answer(name, out)
                 first = first or got
                 if not equal(got, first):
                     wrong.add(name)
-                times.setdefault(name, []).append(took)
         print(f"\n{title}: {args.rows} rows, best and median of {args.rounds}")
-        for name, all_times in times.items():
+        print(f"  {'':<20} {'best':>9} {'median':>9} {'cpu':>9} {'memory':>9}")
+        for name, runs in times.items():
             note = "  WRONG ANSWER" if name in wrong else ""
-            print(f"  {name:<20} {min(all_times):7.3f} s {statistics.median(all_times):7.3f} s{note}")
-    print(f"\nlargest process: {resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss // 1024} MiB")
+            wall, cpu, memory = zip(*runs)
+            print(f"  {name:<20} {min(wall):7.3f} s {statistics.median(wall):7.3f} s {min(cpu):7.3f} s {max(memory):5.0f} MiB{note}")
 
 
 if __name__ == "__main__":

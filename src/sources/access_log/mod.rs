@@ -29,6 +29,7 @@ pub mod tops;
 mod web;
 
 /// The node that wrote a load balancer's file, where its name tells.
+#[cfg(feature = "aws")]
 pub(crate) fn node_of(file: &str) -> Vec<u8> {
     input::stamp(file).1
 }
