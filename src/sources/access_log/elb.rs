@@ -54,21 +54,41 @@ pub(super) fn tokens<'a>(line: &'a [u8], out: &mut [&'a [u8]]) -> usize {
     n
 }
 
+/// The first twelve fields, and where the one behind them begins. They are so
+/// short that eight bytes looked at together find their ends sooner than a
+/// search that is begun anew for each.
+#[inline]
+fn first_fields(line: &[u8]) -> Option<([&[u8]; 12], usize)> {
+    const ONES: u64 = 0x0101_0101_0101_0101;
+    const LOW: u64 = 0x7f * ONES;
+    let mut f: [&[u8]; 12] = [b""; 12];
+    let (mut n, mut start) = (0, 0);
+    let (words, _) = line.as_chunks::<8>();
+    for (i, word) in words.iter().enumerate() {
+        let x = u64::from_le_bytes(*word) ^ (ONES * 0x20);
+        // The high bit of each byte that is a blank, and of no other.
+        let mut found = !(((x & LOW) + LOW) | x | LOW);
+        while found != 0 {
+            let blank = i * 8 + (found.trailing_zeros() / 8) as usize;
+            f[n] = line.get(start..blank)?;
+            start = blank + 1;
+            n += 1;
+            if n == f.len() {
+                return Some((f, start));
+            }
+            found &= found - 1;
+        }
+    }
+    // A row with so little behind its twelfth field is none.
+    None
+}
+
 /// One line of an Application Load Balancer's access log. Without `full`, the
 /// fields behind the user agent are read for failing rows only: they cost as
 /// much as all others together.
 pub(super) fn alb<'a>(line: &'a [u8], full: bool, clock: &mut Clock) -> Option<Row<'a>> {
-    let mut f: [&[u8]; 12] = [b""; 12];
-    let (mut n, mut start) = (0, 0);
-    for blank in memchr_iter(b' ', line) {
-        f[n] = &line[start..blank];
-        start = blank + 1;
-        n += 1;
-        if n == 12 {
-            break;
-        }
-    }
-    if n < 12 || line.get(start) != Some(&b'"') {
+    let (f, start) = first_fields(line)?;
+    if line.get(start) != Some(&b'"') {
         return None;
     }
     let req_end = quote_end(line, start + 1)?;

@@ -130,6 +130,11 @@ pub(super) fn millis(field: &[u8]) -> i64 {
 
 /// A decimal number times `unit`, which is a power of ten.
 pub(super) fn scaled(field: &[u8], unit: i64) -> i64 {
+    // `0.041`, as most are.
+    if let [whole @ b'0'..=b'9', b'.', a @ b'0'..=b'9', b @ b'0'..=b'9', c @ b'0'..=b'9'] = field {
+        let n = |d: &u8| i64::from(d - b'0');
+        return n(whole) * unit + (n(a) * 100 + n(b) * 10 + n(c)) * unit / 1_000;
+    }
     if field.is_empty() || field.len() > 18 {
         return -1;
     }
@@ -157,7 +162,7 @@ pub(super) fn scaled(field: &[u8], unit: i64) -> i64 {
 
 /// An address without its port.
 pub(super) fn host_of(address: &[u8]) -> &[u8] {
-    match memchr::memrchr(b':', address) {
+    match address.iter().rposition(|c| *c == b':') {
         Some(i) => &address[..i],
         None => address,
     }
@@ -165,7 +170,7 @@ pub(super) fn host_of(address: &[u8]) -> &[u8] {
 
 /// Method, host and path of `GET https://host:443/path?query HTTP/1.1`.
 pub(super) fn request(line: &[u8]) -> (&[u8], &[u8], &[u8]) {
-    let Some(blank) = memchr::memchr(b' ', line) else { return (b"", b"", b"") };
+    let Some(blank) = line.iter().position(|c| *c == b' ') else { return (b"", b"", b"") };
     let (method, rest) = (&line[..blank], &line[blank + 1..]);
     let url = &rest[..memchr::memchr(b' ', rest).unwrap_or(rest.len())];
     let (host, path) = url_parts(url);
@@ -174,8 +179,10 @@ pub(super) fn request(line: &[u8]) -> (&[u8], &[u8], &[u8]) {
 
 /// Host and path of a URL, or of a path alone.
 pub(super) fn url_parts(url: &[u8]) -> (&[u8], &[u8]) {
-    let after = match memchr::memchr(b':', url) {
-        Some(i) if i < 8 && url[i + 1..].starts_with(b"//") => &url[i + 3..],
+    let known = url.strip_prefix(b"https://").or_else(|| url.strip_prefix(b"http://"));
+    let after = match (known, url.iter().take(8).position(|c| *c == b':')) {
+        (Some(after), _) => after,
+        (None, Some(i)) if url[i + 1..].starts_with(b"//") => &url[i + 3..],
         _ => return (b"", no_query(if url.is_empty() || url == b"-" { b"/" } else { url })),
     };
     match memchr::memchr(b'/', after) {
@@ -221,6 +228,14 @@ impl Clock {
         if let [b':', tens @ b'0'..=b'6', ones @ b'0'..=b'9', tail @ ..] = rest {
             micros = i64::from((tens - b'0') * 10 + (ones - b'0')) * 1_000_000;
             rest = tail;
+        }
+        // `.123456Z`, as most are.
+        if let [b'.', digits @ .., b'Z'] = rest
+            && let Ok(six) = <&[u8; 6]>::try_from(digits)
+            && six.iter().all(u8::is_ascii_digit)
+        {
+            let n = six.iter().fold(0, |n, c| n * 10 + i64::from(c - b'0'));
+            return Some(self.base + micros + n);
         }
         if let [b'.', tail @ ..] = rest {
             let mut part = 100_000;

@@ -136,6 +136,24 @@ pub struct Target {
     pub times: Option<Box<[Sketch; 3]>>,
 }
 
+impl Target {
+    #[inline]
+    fn add(&mut self, r: &Row<'_>, fault: bool) {
+        self.rows += 1;
+        self.faults += u64::from(fault);
+        self.first = self.first.min(r.at);
+        self.last = self.last.max(r.at);
+        if !fault {
+            self.last_good = self.last_good.max(r.at);
+        }
+        if let Some(times) = &mut self.times {
+            for (sketch, us) in times.iter_mut().zip(r.times) {
+                sketch.add(us);
+            }
+        }
+    }
+}
+
 /// All that is counted. Tallies of parts, added in any order, are the tally of the whole.
 #[derive(Clone, Debug)]
 pub struct Tally {
@@ -368,35 +386,24 @@ impl Tally {
         if r.lb == 502 {
             self.targets_502.add(number, name, 1);
         }
-        let full = self.targets.len() >= TARGETS;
-        if full && !self.targets.contains_key(&number) {
+        if let Some(t) = self.targets.get_mut(&number) {
+            return t.add(r, fault);
+        }
+        if self.targets.len() >= TARGETS {
             return;
         }
-        let timed = &mut self.timed;
-        let t = self.targets.entry(number).or_insert_with(|| {
-            *timed += 1;
-            Target {
-                name: name[..name.len().min(240)].into(),
-                rows: 0,
-                faults: 0,
-                first: r.at,
-                last: r.at,
-                last_good: i64::MIN,
-                times: (*timed <= TIMED).then(|| Box::new([(); 3].map(|()| Sketch::coarse()))),
-            }
-        });
-        t.rows += 1;
-        t.faults += u64::from(fault);
-        t.first = t.first.min(r.at);
-        t.last = t.last.max(r.at);
-        if !fault {
-            t.last_good = t.last_good.max(r.at);
-        }
-        if let Some(times) = &mut t.times {
-            for (sketch, us) in times.iter_mut().zip(r.times) {
-                sketch.add(us);
-            }
-        }
+        self.timed += 1;
+        let mut t = Target {
+            name: name[..name.len().min(240)].into(),
+            rows: 0,
+            faults: 0,
+            first: r.at,
+            last: r.at,
+            last_good: i64::MIN,
+            times: (self.timed <= TIMED).then(|| Box::new([(); 3].map(|()| Sketch::coarse()))),
+        };
+        t.add(r, fault);
+        self.targets.insert(number, t);
     }
 
     fn fault(&mut self, r: &Row<'_>, _target: u64, path: u64, node: &[u8]) {
