@@ -119,11 +119,12 @@ pub(super) fn look(
         // cloud answers; a tail would be cut off where the last answer falls.
         let files = tokio::task::spawn_blocking(move || file_tail::once(&log_files));
         let asked = options.probe.then(|| plain::for_target(&target, &options.resolve, timeout)).flatten();
+        let asking = host::Asking { limit: timeout.min(host::LIMIT), look: None };
         let hosts: Vec<_> = options
             .hosts
             .iter()
             .cloned()
-            .map(|h| tokio::spawn(async move { host::observe(&h, timeout.min(host::LIMIT)).await }))
+            .map(|h| tokio::spawn(async move { host::observe_by(&h, &asking).await }))
             .collect();
         let probed =
             asked.map(|ask| tokio::spawn(async move { plain::observe(&ask, timeout, &quietly()).await }));
@@ -169,6 +170,8 @@ async fn observe(mut link: Link, target: String, within: Duration) -> Result<Vec
             | Event::Called(_)
             | Event::Brief { .. }
             | Event::Offers(_)
+            | Event::Hosts(_)
+            | Event::Under { .. }
             | Event::Acted { .. }
             | Event::Over { .. } => {}
         }

@@ -6,9 +6,11 @@ use crate::cli::Host;
 use crate::journal::{Durability, Kind, Mode, Options as JournalOptions, Record, Writer, author};
 use crate::report::host::{commands, to_json, to_text};
 use crate::situation::{Fact, Topic};
-use crate::sources::host::observe;
+use crate::sources::host::{Asking, observe_by};
+use crate::text::SafeText;
 use jiff::Timestamp;
 use serde_json::json;
+use std::io::{BufRead, IsTerminal, Write};
 use std::time::Duration;
 
 /// How long the disk may take for the last of an incident file.
@@ -18,6 +20,10 @@ const PATIENCE: Duration = Duration::from_secs(5);
 pub fn run(args: &Host) -> Result<u8, Failure> {
     if args.list {
         return Ok(print(commands().as_bytes(), 0));
+    }
+    if !agreed(args)? {
+        super::complain(&SafeText::from("badgate: nothing was run"));
+        return Ok(2);
     }
     let by = author(|name| std::env::var_os(name));
     let writer = match &args.incident {
@@ -34,7 +40,8 @@ pub fn run(args: &Host) -> Result<u8, Failure> {
         w.append(Record::new(Timestamp::now(), by, Kind::Opened, opened), Durability::Now, |_| {});
     }
     let asked = async {
-        let all = args.hosts.iter().map(|h| observe(h, args.timeout));
+        let asking = Asking { limit: args.timeout, look: args.look };
+        let all = args.hosts.iter().map(|h| observe_by(h, &asking));
         futures::future::join_all(all).await.concat()
     };
     let seen =
@@ -46,6 +53,30 @@ pub fn run(args: &Host) -> Result<u8, Failure> {
         w.close(PATIENCE).map_err(|e| Failure::failed(format!("the incident file is not complete: {e}")))?;
     }
     let silent = seen.iter().any(|o| matches!((&o.topic, &o.fact), (Topic::Host(_), Fact::Unknown(_))));
-    let text = if args.json { to_json(&seen) } else { to_text(&seen) };
+    // A wide terminal takes more columns; what is piped stays as everywhere.
+    let wide = std::io::stdout().is_terminal().then(crossterm::terminal::size).and_then(Result::ok);
+    let columns = wide.map_or(80, |(w, _)| usize::from(w)).clamp(80, 200);
+    let text = if args.json { to_json(&seen) } else { to_text(&seen, columns) };
     Ok(print(text.as_bytes(), if silent { 3 } else { 0 }))
+}
+
+/// Shows what would run and asks, where a person sits in front of it: once, and
+/// not when they said that they know.
+fn agreed(args: &Host) -> Result<bool, Failure> {
+    let (stdin, stderr) = (std::io::stdin(), std::io::stderr());
+    if args.yes || !stdin.is_terminal() || !stderr.is_terminal() {
+        return Ok(true);
+    }
+    let names: Vec<String> = args.hosts.iter().map(ToString::to_string).collect();
+    let mut text = commands();
+    if let Some(look) = &args.look {
+        text.push_str(&format!("\ncapture (what passes)\n  {}\n", look.command()));
+    }
+    text.push_str(&format!("\nRun these on {}? [y/N] ", names.join(", ")));
+    let asked = stderr.lock().write_all(text.as_bytes()).and_then(|()| {
+        let mut line = String::new();
+        stdin.lock().read_line(&mut line).map(|_| line)
+    });
+    let answer = asked.map_err(|e| Failure::failed(format!("cannot ask: {e}; --yes runs them unasked")))?;
+    Ok(matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes"))
 }

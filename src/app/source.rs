@@ -1,9 +1,14 @@
 //! Starts the sources a command line asks for, behind one link.
 
+use crate::situation::{Fact, Observation};
+use crate::sources::outbox::Outbox;
 use crate::sources::{
-    COMMAND_QUEUE, Command, EVENT_QUEUE, Event, Link, Options, Want, file_tail, host, probe,
+    AGREE, COMMAND_QUEUE, Call, Command, EVENT_QUEUE, Event, Link, Options, Want, file_tail, host, probe,
 };
+use crate::text::SafeText;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
@@ -44,15 +49,24 @@ async fn probes(
     onward: mpsc::Sender<Command>,
     tx: mpsc::Sender<Event>,
 ) {
-    let mut target = String::new();
+    let mut own = Own::new(options, tx);
     while let Some(command) = outer.recv().await {
         let passed = match command {
             Command::Open(t) => {
-                target.clone_from(&t);
+                own.target.clone_from(&t);
+                own.name_hosts().await;
                 Command::Open(t)
             }
+            Command::Act { id } if id == AGREE => {
+                own.agreed = true;
+                continue;
+            }
+            Command::Measure { urls, longest } => {
+                own.measure(&urls, longest);
+                continue;
+            }
             Command::Refresh { id, mut wants } => {
-                let work = own(&options, &target, &wants, &tx);
+                let work = own.start(&wants);
                 wants.retain(|w| !matches!(w, Want::Probe | Want::Hosts));
                 let passed = Command::Refresh { id, wants };
                 if !work.is_empty() {
@@ -74,28 +88,174 @@ async fn probes(
     }
 }
 
-/// Starts what is asked of badgate itself; each tells what it saw when it is done.
-fn own(options: &Options, target: &str, wants: &[Want], tx: &mpsc::Sender<Event>) -> Vec<JoinHandle<()>> {
-    let mut work = Vec::new();
-    if options.probe
-        && wants.contains(&Want::Probe)
-        && let Some(ask) = probe::plain::for_target(target, &options.resolve, call_limit(options))
-    {
-        let tx = tx.clone();
-        work.push(tokio::spawn(async move {
-            let seen = probe::plain::observe(&ask, OWN_LIMIT, &probe::quietly()).await;
-            let _ = tx.send(Event::Observed(vec![seen])).await;
-        }));
+/// Logs of hosts being followed, by the host. Dropped with the source.
+type Followed = Arc<Mutex<BTreeMap<host::Reached, Option<host::Following>>>>;
+
+/// What badgate asks by itself.
+struct Own {
+    options: Options,
+    tx: mpsc::Sender<Event>,
+    target: String,
+    /// The person has seen what runs on the hosts.
+    agreed: bool,
+    asking: host::Asking,
+    outbox: Option<Outbox>,
+    followed: Followed,
+    /// URLs whose idle connection is being watched.
+    measuring: Arc<Mutex<BTreeSet<SafeText>>>,
+}
+
+impl Own {
+    fn new(options: Options, tx: mpsc::Sender<Event>) -> Own {
+        let asking = host::Asking { limit: host::LIMIT, look: None };
+        let outbox = (!options.hosts.is_empty()).then(|| Outbox::open(tx.clone()));
+        Own {
+            options,
+            tx,
+            target: String::new(),
+            agreed: false,
+            asking,
+            outbox,
+            followed: Arc::default(),
+            measuring: Arc::default(),
+        }
     }
-    let hosts = if wants.contains(&Want::Hosts) { options.hosts.clone() } else { Vec::new() };
-    for asked in hosts {
-        let tx = tx.clone();
-        work.push(tokio::spawn(async move {
-            let seen = host::observe(&asked, host::LIMIT).await;
-            let _ = tx.send(Event::Observed(seen)).await;
-        }));
+
+    async fn name_hosts(&self) {
+        if !self.options.hosts.is_empty() {
+            let names = self.options.hosts.iter().map(|h| h.to_string().into()).collect();
+            let _ = self.tx.send(Event::Hosts(names)).await;
+        }
     }
-    work
+
+    /// Starts what is asked of badgate itself; each tells what it saw when it is done.
+    fn start(&self, wants: &[Want]) -> Vec<JoinHandle<()>> {
+        let mut work = Vec::new();
+        if self.options.probe
+            && wants.contains(&Want::Probe)
+            && let Some(ask) =
+                probe::plain::for_target(&self.target, &self.options.resolve, call_limit(&self.options))
+        {
+            let tx = self.tx.clone();
+            work.push(tokio::spawn(async move {
+                let seen = probe::plain::observe(&ask, OWN_LIMIT, &probe::quietly()).await;
+                let _ = tx.send(Event::Called(called(&ask, &seen))).await;
+                let _ = tx.send(Event::Observed(vec![seen])).await;
+            }));
+        }
+        if !wants.contains(&Want::Hosts) || !self.agreed {
+            return work;
+        }
+        for asked in self.options.hosts.clone() {
+            let (tx, asking) = (self.tx.clone(), self.asking);
+            let (followed, outbox) = (Arc::clone(&self.followed), self.outbox.clone());
+            work.push(tokio::spawn(async move {
+                let seen = host::observe_by(&asked, &asking).await;
+                let answered = seen.iter().find_map(|o| match &o.fact {
+                    Fact::Host(h) => Some(h.clone()),
+                    _ => None,
+                });
+                let _ = tx.send(Event::Observed(seen)).await;
+                if let (Some(h), Some(outbox)) = (answered, outbox) {
+                    let mut all = followed.lock().unwrap_or_else(PoisonError::into_inner);
+                    all.entry(asked.clone()).or_insert_with(|| host::follow(&asked, &h, &outbox));
+                }
+            }));
+        }
+        work
+    }
+
+    /// Watches idle connections, each by itself, and says how far that is.
+    fn measure(&self, urls: &[SafeText], longest: Duration) {
+        if !self.options.probe {
+            return;
+        }
+        for url in urls.iter().take(MEASURED) {
+            let Ok(parsed) = url.parse::<probe::Url>() else { continue };
+            if parsed.address().is_some_and(|ip| probe::guard::refusal(ip).is_some()) {
+                continue;
+            }
+            if !self.measuring.lock().unwrap_or_else(PoisonError::into_inner).insert(url.clone()) {
+                continue;
+            }
+            let mut ask = probe::Ask::plain(parsed, call_limit(&self.options));
+            ask.thorough = false;
+            // A target's certificate is nobody's business: a load balancer does
+            // not verify it either.
+            ask.insecure = true;
+            ask.keepalive = Some(probe::Idle { max: longest.min(probe::idle::LONGEST), pauses: Vec::new() });
+            let (tx, measuring, url) = (self.tx.clone(), Arc::clone(&self.measuring), url.clone());
+            tokio::spawn(async move {
+                let (say, told) = (tx.clone(), Mutex::new(0u64));
+                let name = url.clone();
+                let say: probe::Say = Arc::new(move |p| {
+                    let probe::Progress::Idle { elapsed, max } = p else { return };
+                    // Every five seconds; a full channel has more to say.
+                    let step = elapsed.as_secs() / 5;
+                    let mut told = told.lock().unwrap_or_else(PoisonError::into_inner);
+                    if step > *told {
+                        *told = step;
+                        let line = format!(
+                            "{name}: idle for {} s, watching for at most {} s",
+                            elapsed.as_secs(),
+                            max.as_secs()
+                        );
+                        let _ = say.try_send(Event::Under { line: line.into() });
+                    }
+                });
+                let within = longest + OWN_LIMIT;
+                let seen = probe::plain::observe(&ask, within, &say).await;
+                let line = measured(&url, &seen);
+                let _ = tx.send(Event::Called(called(&ask, &seen))).await;
+                let _ = tx.send(Event::Observed(vec![seen])).await;
+                let _ = tx.send(Event::Under { line }).await;
+                measuring.lock().unwrap_or_else(PoisonError::into_inner).remove(&url);
+            });
+        }
+    }
+}
+
+/// Idle connections watched at a time.
+const MEASURED: usize = 8;
+
+/// What became of a measurement, in one line.
+fn measured(url: &SafeText, seen: &Observation) -> SafeText {
+    let Fact::Probe(p) = &seen.fact else { return format!("{url}: not measured").into() };
+    let text = match (p.keepalive_s, p.closed_by, &p.keepalive) {
+        (Some(s), Some(by), _) => {
+            format!("{url}: idle connections are kept {s:.1} s, ended by {}", by.word())
+        }
+        (_, _, Some(k)) if k.closes_each => format!("{url}: every connection is ended after its answer"),
+        (_, _, Some(k)) if k.at_least_s.is_some() => {
+            format!("{url}: idle connections are kept longer than {:.0} s", k.at_least_s.unwrap_or(0.0))
+        }
+        (_, _, Some(k)) => format!("{url}: not measured: {}", k.failure),
+        _ => {
+            let why = p.faults.iter().find(|f| f.wrong).map_or("no connection", |f| f.text.as_str());
+            format!("{url}: not measured: {why}")
+        }
+    };
+    text.into()
+}
+
+/// A probe as an entry of the call log.
+fn called(ask: &probe::Ask, seen: &Observation) -> Call {
+    let failure = match &seen.fact {
+        Fact::Probe(p) if p.exchanges.iter().any(|e| e.status.is_some()) => String::new(),
+        Fact::Probe(p) => {
+            p.faults.iter().find(|f| f.wrong).map_or("no answer".into(), |f| f.text.to_string())
+        }
+        Fact::Unknown(why) => why.phrase(),
+        _ => String::new(),
+    };
+    Call {
+        at: seen.at,
+        operation: format!("probe:{} {}", ask.method, ask.url).into(),
+        took_ms: seen.took_ms,
+        request_id: SafeText::default(),
+        failure: failure.into(),
+        answered_at: None,
+    }
 }
 
 fn call_limit(options: &Options) -> Duration {
@@ -125,7 +285,6 @@ async fn cloud(
     mut inbox: mpsc::Receiver<Command>,
     tx: mpsc::Sender<Event>,
 ) {
-    use crate::text::SafeText;
     let line = "this badgate was built without AWS (--no-default-features): nothing can be observed";
     if tx.send(Event::NoTarget { line: SafeText::from(line) }).await.is_err() {
         return;

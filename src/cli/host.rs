@@ -1,8 +1,9 @@
 //! `badgate host local|ssh:NAME ...`.
 
-use super::{Stop, timeout};
-use crate::sources::host::Reached;
+use super::{Stop, duration, timeout};
+use crate::sources::host::{Look, Reached};
 use clap::Args;
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -20,6 +21,18 @@ pub(super) struct HostArgs {
     /// Show every command a host is asked, and ask nothing
     #[arg(long)]
     list: bool,
+    /// Do not ask first: the list is known
+    #[arg(long, short = 'y')]
+    yes: bool,
+    /// Also look for so long at what passes on --port, with tcpdump, headers only
+    #[arg(long, value_name = "DURATION", value_parser = seconds, requires = "port")]
+    capture: Option<Duration>,
+    /// TCP port to look at
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..), requires = "capture")]
+    port: Option<u16>,
+    /// Only what passes between the host and this address
+    #[arg(long, value_name = "ADDR", requires = "capture")]
+    peer: Option<IpAddr>,
     /// Print JSON (schema badgate.host/1) instead of text
     #[arg(long)]
     json: bool,
@@ -36,6 +49,9 @@ pub(super) struct HostArgs {
 pub struct Host {
     pub hosts: Vec<Reached>,
     pub list: bool,
+    /// The person knows what runs.
+    pub yes: bool,
+    pub look: Option<Look>,
     pub json: bool,
     pub incident: Option<PathBuf>,
     pub timeout: Duration,
@@ -46,16 +62,61 @@ impl HostArgs {
         if self.hosts.is_empty() && !self.list {
             return Err(Stop::usage("no host; give 'local' or 'ssh:NAME', or --list to see what would run"));
         }
-        self.hosts.dedup();
+        let mut met = std::collections::BTreeSet::new();
+        self.hosts.retain(|h| met.insert(h.clone()));
         if self.hosts.len() > 16 {
             return Err(Stop::usage(format!("{} hosts; at most 16 are asked at a time", self.hosts.len())));
         }
         Ok(Host {
             hosts: self.hosts,
             list: self.list,
+            yes: self.yes,
+            look: self.capture.zip(self.port).map(|(time, port)| Look {
+                // Between 1 and 60: see `seconds`.
+                seconds: u32::try_from(time.as_secs()).unwrap_or(60),
+                port,
+                peer: self.peer,
+            }),
             json: self.json,
             incident: self.incident,
             timeout: self.timeout,
         })
+    }
+}
+
+fn seconds(s: &str) -> Result<Duration, String> {
+    duration(s, Duration::from_secs(1), Duration::from_secs(60), "1s and 60s")
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::cli::{Invocation, Stop, parse};
+
+    fn read(line: &str) -> Result<super::Host, String> {
+        match parse(std::iter::once("badgate".into()).chain(line.split(' ').map(Into::into))) {
+            Ok(Invocation::Host(h)) => Ok(h),
+            Ok(other) => panic!("{other:?}"),
+            Err(Stop::Usage(line)) => Err(line.to_string()),
+            Err(other) => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn hosts_are_told_apart_and_what_is_wrong_is_one_line() {
+        let h = read("host ssh:a local ssh:a ssh:b --capture 5s --port 8080 --peer 10.0.1.5").unwrap();
+        assert_eq!(h.hosts.len(), 3);
+        let look = h.look.unwrap();
+        assert_eq!((look.seconds, look.port, look.peer), (5, 8080, Some("10.0.1.5".parse().unwrap())));
+        for (line, why) in [
+            ("host", "no host"),
+            ("host web-1", "neither"),
+            ("host local --capture 5s", "--port"),
+            ("host local --capture 5m --port 80", "60s"),
+            ("host local --capture 5s --port 80 --peer web", "--peer"),
+            ("host local --capture 5s --port 0", "--port"),
+        ] {
+            let said = read(line).map(|h| format!("{h:?}")).unwrap_err();
+            assert!(said.contains(why) && !said.contains('\n'), "{line}: {said}");
+        }
     }
 }

@@ -282,6 +282,10 @@ pub struct State {
     pub chosen: bool,
     /// What can be done through the source.
     pub offers: Vec<Offer>,
+    /// Hosts the source would ask.
+    pub hosts: Vec<SafeText>,
+    /// The person has seen what runs there and agreed.
+    pub hosts_agreed: bool,
     /// Seconds of `now` in a second of the person here; more than 1 in a drill.
     pub pace: f64,
     /// A note begun and left with Esc.
@@ -370,6 +374,8 @@ impl State {
             candidates: None,
             chosen: false,
             offers: Vec::new(),
+            hosts: Vec::new(),
+            hosts_agreed: false,
             pace: 1.0,
             draft: String::new(),
             label: SafeText::default(),

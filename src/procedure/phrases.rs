@@ -111,6 +111,8 @@ phrases! {
     service_short(service, running, desired, pending);
     service_full(service, running);
     tasks_memory(service, count);
+    tasks_exec(service, command);
+    tasks_no_exec(service);
     load_peak(metric, subject, value, at);
     pasted_disk(by, mount, percent);
     pasted_inodes(by, mount, percent);

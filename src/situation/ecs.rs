@@ -18,6 +18,9 @@ pub struct Service {
     pub task_definition: SafeText,
     pub target_groups: Vec<SafeText>,
     pub health_grace_s: Option<i32>,
+    /// ECS Exec leads into its containers; `None` when that was not said.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub exec: Option<bool>,
     /// Newest first, at most 100.
     pub events: Vec<ServiceEvent>,
     pub deployments: Vec<Deployment>,

@@ -175,7 +175,11 @@ impl Situation {
         self.probes
             .values()
             .filter_map(Datum::get)
-            .filter(|k| host.is_none_or(|h| k.value.host.eq_ignore_ascii_case(h)))
+            .filter(|k| match host {
+                Some(h) => k.value.host.eq_ignore_ascii_case(h),
+                // What was sent straight to an address went to a target, not to the front.
+                None => k.value.host.parse::<std::net::IpAddr>().is_err(),
+            })
             .max_by_key(|k| k.as_of)
     }
 

@@ -48,8 +48,44 @@ pub struct Host {
     pub local: Option<Local>,
     /// Its clock minus ours; positive when it is ahead.
     pub clock_ms: Option<f64>,
+    /// Its zone as an offset: `+0900`.
+    pub zone: Option<SafeText>,
     /// Commands that gave nothing, and why.
     pub silent: Vec<(SafeText, SafeText)>,
+    /// Log files that servers have open, and error logs at their usual places.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub logs: Vec<SafeText>,
+    /// What passed its interfaces, where somebody asked for that.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub capture: Option<Capture>,
+}
+
+/// What passed a host's interfaces for some seconds, summed up.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Capture {
+    pub port: u16,
+    /// The only other side looked at; empty: any.
+    pub peer: SafeText,
+    pub seconds: u32,
+    pub packets: u64,
+    pub connections: u32,
+    pub resets: u32,
+    /// RST to data that came after a pause of a second or more, or after the
+    /// other side had said that it ends: what a keep-alive race looks like.
+    pub resets_after_idle: u32,
+    /// The longest of those pauses, in seconds.
+    pub idle_s: Option<f64>,
+    /// SYN answered by RST.
+    pub refused: u32,
+    /// SYN sent again because nothing came back.
+    pub syn_retransmits: u32,
+    /// Connections whose SYN was never answered.
+    pub unanswered: u32,
+    /// What ICMP said to be unreachable, and how often.
+    pub icmp: Vec<(SafeText, u32)>,
+    /// A few of the lines that tell it.
+    pub samples: Vec<SafeText>,
 }
 
 /// Memory and swap.

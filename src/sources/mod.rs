@@ -38,6 +38,9 @@ pub enum Command {
     Tail { groups: Vec<SafeText>, since: Option<Timestamp> },
     /// Read credentials anew from their source and try again what failed for want of them.
     ReloadCredentials,
+    /// Measure how long these keep an idle connection, side by side; what comes
+    /// of it is told as it becomes known. URLs with addresses, and for how long.
+    Measure { urls: Vec<SafeText>, longest: Duration },
     /// Do one of the things the source has offered ([`Event::Offers`]).
     Act { id: SafeText },
 }
@@ -66,11 +69,19 @@ pub enum Event {
     Brief { title: SafeText, lines: Vec<SafeText> },
     /// What a person can do through this source.
     Offers(Vec<Offer>),
+    /// Hosts that would be asked, by name. Nothing runs there before a person was
+    /// shown what and agreed: [`Command::Act`] of [`AGREE`].
+    Hosts(Vec<SafeText>),
+    /// How far something is that takes a while: for the line a person reads.
+    Under { line: SafeText },
     /// One of them was done, or was not; what is seen of it.
     Acted { id: SafeText, ok: bool, line: SafeText },
     /// It is over, as planned: the console may be left.
     Over { line: SafeText },
 }
+
+/// The id of [`Command::Act`] that lets the fixed list run on the hosts.
+pub const AGREE: &str = "hosts-agreed";
 
 /// Something a person can do.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -5,7 +5,7 @@ use crate::world::*;
 use badgate::diagnosis::causes::examine;
 use badgate::diagnosis::verdict::Polarity;
 use badgate::situation::front::{Distribution, Origin};
-use badgate::situation::host::{Disk, Host, Listening, Memory};
+use badgate::situation::host::{Capture, Disk, Host, Listening, Memory};
 use badgate::situation::probe::{
     Connect, Dns, DnsAnswer, DnsRecord, Exchange, Fault, Probe, Reach, Tls, Who,
 };
@@ -634,4 +634,32 @@ fn what_was_measured_has_a_source_and_a_time_and_not_from_before() {
         p.exchanges = vec![Exchange { address: "198.51.100.5:443".into(), ..answer(502) }];
     }));
     assert!(examine(&calm.situation(), &[]).trouble);
+}
+
+#[test]
+fn packets_as_evidence() {
+    let with = |f: fn(&mut Capture)| {
+        host(|h| {
+            let mut c =
+                Capture { port: 8080, seconds: 10, packets: 90, connections: 9, ..Capture::default() };
+            f(&mut c);
+            h.capture = Some(c);
+        })
+    };
+    let race = "alb-target-keepalive-shorter";
+    let (other_port, quiet) = (with(|c| (c.port, c.resets_after_idle) = (22, 3)), with(|c| c.resets = 3));
+    let without = |day| standing(&shop(day), race);
+    check(vec![
+        ("a race", Day::Broken, with(|c| c.resets_after_idle = 3), race, "possible"),
+        // Of another port, or of requests that were under way.
+        ("another port", Day::Broken, other_port, race, &without(Day::Broken)),
+        ("resets at once", Day::Broken, quiet, race, &without(Day::Broken)),
+        (
+            "never answered",
+            Day::Silent,
+            with(|c| c.unanswered = 4),
+            "worker-or-connection-pool-exhausted",
+            "possible",
+        ),
+    ]);
 }

@@ -6,6 +6,7 @@ use crate::console::panes;
 use crate::console::state::{PaneId, State};
 use crate::console::textbox::TextBox;
 use crate::console::theme::Role;
+use crate::sources::host::{COMMANDS, follow_script};
 use crate::text::{truncate_with, width};
 use ratatui::Frame;
 use ratatui::buffer::Buffer;
@@ -35,6 +36,12 @@ pub fn draw(state: &State, frame: &mut Frame<'_>) -> Option<(u16, u16)> {
                 n => format!("1-{n} go there   j k move   y copy   esc back"),
             };
             lines(state, buf, area, &detail.title, &foot, &detail.lines, *scroll);
+            None
+        }
+        Overlay::Hosts { step, scroll } => {
+            let area = popup_area(screen, 110, screen.height.saturating_sub(2).max(screen.height * 2 / 3));
+            let foot = format!("enter runs them   n step {step} without   esc back");
+            lines(state, buf, area, "These commands will run", &foot, &hosts(state), *scroll);
             None
         }
         Overlay::Palette(list) => palette(state, buf, screen, list),
@@ -225,11 +232,37 @@ pub(in crate::console) fn max_scroll(state: &State, overlay: &Overlay) -> usize 
             let h = state.size.1.saturating_sub(2).max(state.size.1 * 2 / 3);
             (detail.lines.clone(), 110, h)
         }
+        Overlay::Hosts { .. } => {
+            (hosts(state), 110, state.size.1.saturating_sub(2).max(state.size.1 * 2 / 3))
+        }
         _ => return 0,
     };
     let cols = w.min(state.size.0).saturating_sub(2) as usize;
     let rows: usize = text.iter().map(|l| wrap_line(l, cols).len()).sum();
     rows.saturating_sub((h.min(state.size.1).saturating_sub(2) as usize).max(1))
+}
+
+/// Which hosts, and every command that runs there.
+fn hosts(state: &State) -> Vec<Line<'static>> {
+    let style = |r| state.theme.style(r);
+    let names: Vec<&str> = state.hosts.iter().map(crate::text::SafeText::as_str).collect();
+    let mut out = vec![
+        Line::styled(format!("on {}", names.join(", ")), style(Role::Strong)),
+        Line::styled(
+            "None of them writes, starts or stops anything; each takes 5 s at most.",
+            style(Role::Text),
+        ),
+    ];
+    for c in COMMANDS {
+        out.push(Line::styled(format!("{} ({})", c.id, c.what), style(Role::Key)));
+        out.push(Line::styled(format!("  {}", c.run), style(Role::Text)));
+    }
+    out.push(Line::styled("log (while the console is open)", style(Role::Key)));
+    for run in [follow_script(&["FILES".into()]), follow_script(&[])] {
+        let run = run.trim_end().rsplit("exec ").next().unwrap_or_default().to_owned();
+        out.push(Line::styled(format!("  {run}"), style(Role::Text)));
+    }
+    out
 }
 
 /// The help text, from the table and the keys in force.

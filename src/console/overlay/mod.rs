@@ -48,6 +48,8 @@ pub enum Overlay {
     },
     /// A time to go to, being typed.
     Moment(TextBox),
+    /// What would run on hosts, before it does: the step that asks for it.
+    Hosts { step: u8, scroll: usize },
     /// A row in full.
     Detail { detail: Detail, scroll: usize },
     /// Leaving with records that are not on disk.

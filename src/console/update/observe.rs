@@ -41,6 +41,8 @@ pub fn event(state: &mut State, event: Event, effects: &mut Vec<Effect>) {
             state.offers = list;
             state.dirty = true;
         }
+        Event::Under { line } => state.say(Mark::Info, line),
+        Event::Hosts(list) => state.hosts = list,
         Event::Acted { id, ok, line } => acts::acted(state, &id, ok, line, effects),
         Event::Over { line } => {
             state.say(Mark::Info, line);

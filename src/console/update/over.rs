@@ -1,6 +1,6 @@
 //! Keys while something lies on top of the panes.
 
-use super::{act, acts};
+use super::{act, acts, steps};
 use crate::console::filter::Filter;
 use crate::console::keys::{Action, Code, Key, Keymap};
 use crate::console::msg::Effect;
@@ -32,6 +32,17 @@ pub fn key(state: &mut State, key: Key, effects: &mut Vec<Effect>) {
         _ if back => None,
         Overlay::Help { scroll } => scrolled(state, key, scroll, |scroll| Overlay::Help { scroll }),
         Overlay::Calls { scroll } => scrolled(state, key, scroll, |scroll| Overlay::Calls { scroll }),
+        Overlay::Hosts { step, scroll } => match key.types() {
+            _ if key.code == Code::Enter => {
+                steps::agree(state, step, effects);
+                None
+            }
+            Some('n') => {
+                steps::without_hosts(state, step, effects);
+                None
+            }
+            _ => scrolled(state, key, scroll, |scroll| Overlay::Hosts { step, scroll }),
+        },
         Overlay::Detail { detail, scroll } => {
             let digit = key.types().and_then(|c| c.to_digit(10)).and_then(|d| usize::try_from(d).ok());
             let jump = digit.and_then(|d| detail.jumps.get(d.checked_sub(1)?));

@@ -4,15 +4,18 @@
 
 use super::act;
 use crate::console::msg::Effect;
+use crate::console::overlay::Overlay;
 use crate::console::past::Role;
 use crate::console::state::{
     Asked, Entry, EntryKind, Finding, JournalState, Mark, PaneId, Phase, Saved, State, StepRun,
 };
+use crate::diagnosis::timeouts::to_measure;
 use crate::procedure::{self, Context, Level, Note, Procedure, StepResult, StepState};
-use crate::sources::Command;
+use crate::sources::{AGREE, Command, Want};
 use crate::text::SafeText;
 use jiff::{SignedDuration, Timestamp};
 use std::sync::Arc;
+use std::time::Duration;
 
 /// How long a step waits for answers before it judges without them.
 const PATIENCE: SignedDuration = SignedDuration::from_secs(20);
@@ -42,15 +45,43 @@ impl State {
     }
 }
 
-/// Begins a step.
+/// The person has seen what runs on the hosts, and wants it.
+pub fn agree(state: &mut State, key: u8, effects: &mut Vec<Effect>) {
+    state.hosts_agreed = true;
+    effects.push(Effect::Send(Command::Act { id: AGREE.into() }));
+    let names: Vec<&str> = state.hosts.iter().map(SafeText::as_str).collect();
+    let text =
+        SafeText::from(format!("let the fixed list of commands that only read run on {}", names.join(", ")));
+    let data = serde_json::json!({"action": AGREE, "title": text, "ok": true, "told": ""});
+    act::write_down(state, state.now, EntryKind::Action, "action", text, data, effects);
+    start(state, key, effects);
+}
+
+/// Begins a step, and leaves the hosts alone.
+pub fn without_hosts(state: &mut State, key: u8, effects: &mut Vec<Effect>) {
+    let wants = state.procedure.as_ref().map(|p| p.wants(key).to_vec()).unwrap_or_default();
+    begin(state, key, wants.into_iter().filter(|w| *w != Want::Hosts).collect(), effects);
+}
+
+/// Begins a step. What would run on hosts is shown before it does, once.
 pub fn start(state: &mut State, key: u8, effects: &mut Vec<Effect>) {
     let Some(p) = state.procedure.clone() else { return };
+    let wants = p.wants(key).to_vec();
+    let asks = wants.contains(&Want::Hosts) && !state.hosts.is_empty() && !state.hosts_agreed;
+    if asks && !state.source_ended && state.role != Role::Join {
+        state.overlay = Some(Overlay::Hosts { step: key, scroll: 0 });
+        return;
+    }
+    begin(state, key, wants, effects);
+}
+
+fn begin(state: &mut State, key: u8, wants: Vec<Want>, effects: &mut Vec<Effect>) {
     let Some(run) = state.steps.iter().find(|s| s.key == key) else { return };
     if matches!(run.phase, Phase::Running { .. }) {
         state.say(Mark::Info, format!("step {key} is under way"));
         return;
     }
-    let (at, wants) = (state.now, p.wants(key));
+    let at = state.now;
     let until = at.checked_add(PATIENCE).unwrap_or(at);
     // Who follows asks nobody: a step judges what is known.
     if wants.is_empty() || state.source_ended || state.role == Role::Join {
@@ -64,7 +95,15 @@ pub fn start(state: &mut State, key: u8, effects: &mut Vec<Effect>) {
     }
     let title = state.steps.iter().find(|s| s.key == key).map(|s| s.title.clone()).unwrap_or_default();
     state.say(Mark::Info, format!("step {key} {title}: asking"));
-    effects.push(Effect::Send(Command::Refresh { id, wants: wants.to_vec() }));
+    if wants.contains(&Want::Probe) {
+        let (urls, seconds) = to_measure(&state.situation);
+        if !urls.is_empty() {
+            // Takes longer than the step waits: it is told when it is known.
+            let longest = Duration::from_secs_f64(seconds.clamp(5.0, 400.0));
+            effects.push(Effect::Send(Command::Measure { urls, longest }));
+        }
+    }
+    effects.push(Effect::Send(Command::Refresh { id, wants }));
 }
 
 /// Judges the steps that have waited long enough.

@@ -11,6 +11,7 @@ mod servers;
 
 pub use entries::Chain;
 pub(super) use probed::has_target;
+pub use probed::to_measure;
 pub use rules::{Rule, RuleId, Standing, Term};
 pub use servers::{ServerDefault, server_default};
 

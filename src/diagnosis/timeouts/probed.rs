@@ -7,7 +7,7 @@ use super::{Hop, Measured, settings};
 use crate::situation::probe::Kept;
 use crate::situation::{Datum, GroupState, Situation};
 use crate::text::SafeText;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use std::net::{IpAddr, SocketAddr};
 
 /// Timers that probes of targets measured, in the order of the addresses; then
@@ -68,6 +68,48 @@ fn server_of(process: &str) -> Option<&'static str> {
         p if p.starts_with("puma") => "puma",
         _ => return None,
     })
+}
+
+/// Targets measured of one group, and in all.
+const OF_GROUP: usize = 2;
+const IN_ALL: usize = 4;
+/// A measurement holds for so long.
+const HOLDS: SignedDuration = SignedDuration::from_mins(10);
+
+/// What is worth measuring: a few targets of each group that speaks HTTP and
+/// whose keep-alive nobody measured lately, as URLs, and for how many seconds:
+/// beyond the load balancer's own idle timeout more tells nothing.
+pub fn to_measure(s: &Situation) -> (Vec<SafeText>, f64) {
+    let idle = s.lb().and_then(|l| Situation::attribute_seconds(&l.attributes, IDLE)).unwrap_or(60.0);
+    let fresh = |a: &SocketAddr| {
+        let known = s.kept.get(&SafeText::from(a.to_string())).and_then(Datum::as_of);
+        known.zip(s.at).is_some_and(|(then, now)| now.duration_since(then) < HOLDS)
+    };
+    let mut out: Vec<SafeText> = Vec::new();
+    for (_, g) in s.active_groups() {
+        let Some(tg) = &g.group else { continue };
+        let scheme = match tg.protocol.as_str() {
+            "HTTP" => "http",
+            "HTTPS" => "https",
+            _ => continue,
+        };
+        let path = Some(tg.health_check.path.as_str()).filter(|p| p.starts_with('/')).unwrap_or("/");
+        let mut targets: Vec<_> = g.health.value().into_iter().flatten().collect();
+        // Those that answer first: a sick one tells of its sickness.
+        targets.sort_by_key(|t| !t.is_healthy());
+        let mut n = 0;
+        for t in targets {
+            let Some(port) = t.port.or(tg.port) else { continue };
+            let own = t.id.parse::<IpAddr>().ok();
+            let Some(ip) = own.or_else(|| s.instance(&t.id)?.addresses.first().copied()) else { continue };
+            let at = SocketAddr::new(ip, port);
+            if n < OF_GROUP && out.len() < IN_ALL && !fresh(&at) {
+                n += 1;
+                out.push(format!("{scheme}://{at}{path}").into());
+            }
+        }
+    }
+    (out, idle + 3.0)
 }
 
 fn by_probes(s: &Situation) -> Vec<Measured> {

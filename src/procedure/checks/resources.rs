@@ -62,6 +62,20 @@ pub(super) fn killed_for_memory(t: &Task) -> bool {
         || (!asked.contains(&t.stop_code.as_str()) && t.exits.iter().any(|x| x.contains("exit 137")))
 }
 
+/// What a person types to get into a task; with several containers AWS asks which.
+fn exec(cluster: &str, task: &str) -> String {
+    let (cluster, task) = (crate::situation::short(cluster), crate::situation::short(task));
+    // ARNs come from outside: nothing of them may end an argument.
+    let plain = |s: &str| -> String {
+        s.chars().filter(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '/' | '.')).collect()
+    };
+    format!(
+        "aws ecs execute-command --cluster {} --task {} --interactive --command /bin/sh",
+        plain(cluster),
+        plain(task)
+    )
+}
+
 pub(super) fn tasks(d: &mut Desk<'_>) {
     let (s, w) = (d.s, d.w);
     for (arn, group) in d.groups() {
@@ -83,6 +97,19 @@ pub(super) fn tasks(d: &mut Desk<'_>) {
                 continue;
             };
             let Some((tasks, e)) = d.read(tasks, &Topic::EcsTasks(service.arn.clone())) else { continue };
+            match service.exec {
+                Some(true) => {
+                    let running = tasks.iter().find(|t| t.last_status.as_str() == "RUNNING");
+                    if let Some(t) = running {
+                        d.info(
+                            w.tasks_exec(&service.name, exec(&t.cluster, &t.arn)),
+                            std::slice::from_ref(&e),
+                        );
+                    }
+                }
+                Some(false) => d.info(w.tasks_no_exec(&service.name), std::slice::from_ref(&e)),
+                None => {}
+            }
             let killed = tasks.iter().filter(|t| killed_for_memory(t)).count();
             if killed > 0 {
                 d.found(w.tasks_memory(&service.name, killed), &[e]);

@@ -507,6 +507,7 @@ impl Estate {
             task_definition: definition_arn(41),
             target_groups: texts(&[WEB]),
             health_grace_s: Some(60),
+            exec: None,
             events: vec![ServiceEvent {
                 at: started + hours(1),
                 message: "(service shop) has reached a steady state.".into(),

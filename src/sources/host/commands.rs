@@ -98,6 +98,12 @@ pub const COMMANDS: &[Command] = &[
          echo \"#badgate $f\" && grep -hE 'keepAliveTimeout|headersTimeout|requestTimeout' $f; done; done",
     ),
     command(
+        "files",
+        "log files that servers have open",
+        "for p in $(ss -Hltnp | grep -o 'pid=[0-9]*' | cut -d= -f2 | sort -u | head -n 30); do ls -l /proc/$p/fd; done | \
+         grep -o '/[^ ]*[._]log$' | sort -u | head -n 12",
+    ),
+    command(
         "logs",
         "the newest lines of error logs",
         "for f in /var/log/nginx/error.log /var/log/apache2/error.log /var/log/httpd/error_log; \
@@ -124,6 +130,30 @@ pub fn script(mark: &str) -> String {
     }
     out.push_str(&format!("echo '{mark} end'\n"));
     out
+}
+
+/// Units whose journal is followed.
+const UNITS: &str = "nginx apache2 httpd haproxy php*-fpm tomcat* puma* gunicorn* uvicorn* node*";
+
+/// What follows the logs of a host: files, which must be names [`followed`]
+/// has let through, or the journal of the servers' units.
+pub fn follow_script(files: &[String]) -> String {
+    if files.is_empty() {
+        let units: Vec<String> = UNITS.split(' ').map(|u| format!("-u '{u}'")).collect();
+        return format!(
+            "LC_ALL=C; export LC_ALL; exec journalctl -f -n 0 -q --no-pager -o short-iso-precise {} </dev/null\n",
+            units.join(" ")
+        );
+    }
+    let list: Vec<String> = files.iter().map(|f| format!("'{f}'")).collect();
+    format!("LC_ALL=C; export LC_ALL; exec tail -v -n 0 -F -- {} </dev/null\n", list.join(" "))
+}
+
+/// May a file of this name, as a host said it, be followed? Only plain absolute
+/// paths: a name is text from outside and becomes part of a command.
+pub fn followed(file: &str) -> bool {
+    let plain = |b: u8| b.is_ascii_alphanumeric() || b"/._+@=,-".contains(&b);
+    file.starts_with('/') && file.len() <= 200 && file.bytes().all(plain) && !file.contains("/../")
 }
 
 #[cfg(test)]
@@ -153,6 +183,12 @@ mod tests {
             }
             assert!(c.id.bytes().all(|b| b.is_ascii_lowercase() || b == b'-'), "{}", c.id);
         }
+        let s = follow_script(&["/var/log/nginx/error.log".into()]) + &follow_script(&[]);
+        assert!(s.contains("tail -v -n 0 -F -- '/var/log/nginx/error.log'") && s.contains("journalctl -f"));
+        for bad in ["x", "/a b", "/a'b", "/a;rm", "/a/../etc/shadow", "/a\nb", "/$(x)", ""] {
+            assert!(!followed(bad), "{bad:?}");
+        }
+        assert!(followed("/srv/app-1/log/production.log"));
         let s = script("MARK");
         assert_eq!(s.matches("echo 'MARK ").count(), COMMANDS.len() + 1);
     }

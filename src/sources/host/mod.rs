@@ -4,14 +4,18 @@
 //! timeouts and limits only; nothing else of them is kept.
 
 mod brief;
+mod capture;
 mod commands;
 mod firewall;
+mod follow;
 mod parse;
 mod settings;
 mod transport;
 
 pub use brief::{BRIEF, Local, is_ours, lines as brief_lines, mark};
-pub use commands::{COMMANDS, Command, script};
+pub use capture::Look;
+pub use commands::{COMMANDS, Command, follow_script, script};
+pub use follow::{Following, follow};
 pub use transport::{Reached, Trouble};
 
 use crate::situation::log::{LogLine, Tail, TailMode};
@@ -30,19 +34,40 @@ pub const LIMIT: Duration = Duration::from_secs(30);
 /// Lines of one log that are kept.
 const LINES: usize = 200;
 
+/// How hosts are asked.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Asking {
+    /// For each host; [`LIMIT`] when zero.
+    pub limit: Duration,
+    /// Also look at what passes.
+    pub look: Option<Look>,
+}
+
 /// Asks one host everything: what it says, and the newest lines of its error
 /// logs. Never fails: a host that cannot be asked is an observation too.
 pub async fn observe(host: &Reached, limit: Duration) -> Vec<Observation> {
+    observe_by(host, &Asking { limit, ..Asking::default() }).await
+}
+
+/// The same, by any way there is.
+pub async fn observe_by(host: &Reached, asking: &Asking) -> Vec<Observation> {
     let started = Instant::now();
+    let limit = if asking.limit.is_zero() { LIMIT } else { asking.limit };
     // Unlike anything a host prints, so that no file can forge an answer.
     let mark = format!("==badgate-{:x}-{:x}==", std::process::id(), Timestamp::now().as_nanosecond());
-    let ran = host.run(&script(&mark), &mark, limit).await;
+    let look = async {
+        let look = asking.look?;
+        let within = limit + Duration::from_secs(u64::from(look.seconds));
+        let ran = host.run(&look.script(&mark), &mark, within).await.map(|o| o.bytes);
+        Some((look, ran))
+    };
+    let (ran, looked) = futures::future::join(host.run(&script(&mark), &mark, limit), look).await;
     let at = Timestamp::now();
     let took_ms = u32::try_from(started.elapsed().as_millis()).unwrap_or(u32::MAX);
     let made = |topic, fact| Observation { at, source: host.to_string().into(), topic, fact, took_ms };
     let topic = Topic::Host(host.to_string().into());
-    let output = match ran {
-        Ok(output) => output,
+    let (bytes, first) = match ran {
+        Ok(output) => (output.bytes, output.first),
         Err(Trouble::TimedOut) => {
             let after_ms = u64::try_from(limit.as_millis()).unwrap_or(u64::MAX);
             return vec![made(topic, Fact::Unknown(Reason::TimedOut { after_ms }))];
@@ -51,14 +76,26 @@ pub async fn observe(host: &Reached, limit: Duration) -> Vec<Observation> {
             return vec![made(topic, Fact::Unknown(Reason::Offline { detail: detail.into() }))];
         }
     };
-    let answers = Answers::read(&output.bytes, &mark);
+    let answers = Answers::read(&bytes, &mark);
     let mut seen = parse::host(&host.to_string(), &answers);
     seen.silent = parse::silent(&answers);
     let mut clock = answers.of("clock").lines();
     let theirs = clock.next().and_then(|l| l.trim().parse::<f64>().ok());
-    let zone = clock.next().and_then(offset);
-    seen.clock_ms = theirs.zip(output.first).map(|(t, f)| ((t - f) * 1000.0).round());
+    let said = clock.next().map(str::trim);
+    let zone = said.and_then(offset);
+    seen.zone = said.filter(|_| zone.is_some()).map(SafeText::from);
+    seen.clock_ms = theirs.zip(first).map(|(t, f)| ((t - f) * 1000.0).round());
     let skew = seen.clock_ms.unwrap_or(0.0);
+    if let Some((look, ran)) = looked {
+        let read = ran.map_err(|t| t.to_string()).and_then(|bytes| {
+            let a = Answers::read(&bytes, &mark);
+            capture::read(&look, a.of("capture"), a.code("capture"))
+        });
+        match read {
+            Ok(capture) => seen.capture = Some(capture),
+            Err(why) => seen.silent.push(("capture".into(), SafeText::capped(why, 160))),
+        }
+    }
     let mut out = vec![made(topic, Fact::Host(Box::new(seen)))];
     for (file, text) in settings::files(answers.of("logs")) {
         let name = SafeText::capped(format!("{host}:{file}"), 200);

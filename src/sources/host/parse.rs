@@ -2,7 +2,7 @@
 //! of the expected form gives nothing; it is never guessed at.
 
 use super::brief::BRIEF;
-use super::commands::COMMANDS;
+use super::commands::{COMMANDS, followed};
 use super::firewall::Firewall;
 use super::settings::{self, Settings};
 use crate::situation::host::{Disk, Host, Listening, Local, Memory, Unit};
@@ -11,6 +11,8 @@ use std::collections::BTreeMap;
 
 /// Items of each list that are kept.
 const KEPT: usize = 60;
+/// Log files that are followed.
+const LOGS: usize = 12;
 
 /// The answers by command.
 #[derive(Debug, Default)]
@@ -45,6 +47,11 @@ impl Answers {
     /// What a command printed; empty when it did not run or found nothing.
     pub fn of(&self, id: &str) -> &str {
         self.by.get(id).map_or("", |(text, _)| text.as_str())
+    }
+
+    /// How a command ended; `None` when it was cut off.
+    pub fn code(&self, id: &str) -> Option<i32> {
+        self.by.get(id).and_then(|(_, code)| *code)
     }
 
     fn ran(&self, id: &str) -> Result<(), &'static str> {
@@ -123,6 +130,14 @@ pub fn host(asked: &str, a: &Answers) -> Host {
     settings::node(a.of("node"), &mut all);
     settings::processes(a.of("processes"), &mut all);
     h.settings = all.take();
+    let open = a.of("files").lines().map(str::trim);
+    let usual = settings::files(a.of("logs")).map(|(file, _)| file);
+    for file in open.chain(usual).filter(|f| followed(f)) {
+        let file = SafeText::from(file);
+        if h.logs.len() < LOGS && !h.logs.contains(&file) {
+            h.logs.push(file);
+        }
+    }
     h
 }
 
@@ -431,6 +446,12 @@ mod tests {
     #[test]
     fn answers_become_facts_with_units() {
         let a = answers(&[
+            (
+                "files",
+                "/srv/shop/log/production.log\n/var/log/nginx/error.log\n/tmp/$(reboot).log\nls: cannot open",
+                0,
+            ),
+            ("logs", "#badgate /var/log/nginx/error.log\nline", 0),
             ("name", "web-1\n4\n10.0.1.5 fd12::1 ", 0),
             ("uptime", "9.71 7.20 4.02 2/300 411", 0),
             (
@@ -494,6 +515,8 @@ mod tests {
         assert_eq!(h.failed_units, ["nginx.service"]);
         assert_eq!(h.version("nginx"), Some(vec![1, 29, 8]));
         assert_eq!(h.versions.len(), 4);
+        // Names of files become part of a command: only plain ones.
+        assert_eq!(h.logs, ["/srv/shop/log/production.log", "/var/log/nginx/error.log"]);
         // What the kernel said hours ago is about another time.
         assert_eq!(
             h.kernel,

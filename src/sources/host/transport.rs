@@ -62,11 +62,20 @@ pub struct Output {
 }
 
 /// Why a host could not be asked.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Trouble {
     TimedOut,
     /// One line: what ssh or the system said.
     Failed(String),
+}
+
+impl std::fmt::Display for Trouble {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Trouble::TimedOut => f.write_str("took too long"),
+            Trouble::Failed(why) => f.write_str(why),
+        }
+    }
 }
 
 impl Reached {
@@ -96,9 +105,10 @@ impl Reached {
         done.unwrap_or_else(|e| Err(Trouble::Failed(e.to_string())))
     }
 
-    fn run_here(&self, script: String, mark: &str, limit: Duration) -> Result<Output, Trouble> {
+    /// Starts the shell there; all three of its streams are ours.
+    pub(super) fn start(&self) -> Result<(Child, &'static str), Trouble> {
         let (program, args) = self.command();
-        let mut child = Command::new(program)
+        let child = Command::new(program)
             .args(args)
             .env("SSH_ASKPASS_REQUIRE", "never")
             .env_remove("SSH_ASKPASS")
@@ -109,6 +119,11 @@ impl Reached {
             .process_group(0)
             .spawn()
             .map_err(|e| Trouble::Failed(format!("cannot run {program}: {e}")))?;
+        Ok((child, program))
+    }
+
+    fn run_here(&self, script: String, mark: &str, limit: Duration) -> Result<Output, Trouble> {
+        let (mut child, program) = self.start()?;
         let (Some(mut stdin), Some(stdout), Some(stderr)) =
             (child.stdin.take(), child.stdout.take(), child.stderr.take())
         else {
@@ -170,7 +185,7 @@ impl Reached {
 }
 
 /// Ends a child and what it started, if it still runs, and forgets it.
-fn end(child: &mut Child) {
+pub(super) fn end(child: &mut Child) {
     // A moment to end by itself, which it is about to.
     for _ in 0..20 {
         if !matches!(child.try_wait(), Ok(None)) {

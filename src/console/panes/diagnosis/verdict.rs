@@ -302,6 +302,14 @@ pub fn step_of(n: &Next, hop: Hop) -> Option<u8> {
     match n {
         Next::Mitigate(_) => Some(8),
         Next::Learn(_) => None,
+        // What a request to the target itself tells, and nothing else does.
+        Next::Check(
+            "alb-target-keepalive-shorter"
+            | "alb-target-response-malformed"
+            | "alb-target-header-too-large"
+            | "alb-content-length-mismatch"
+            | "lb-listener-cert-problem",
+        ) => Some(6),
         Next::Check(_) => Some(match hop {
             Hop::Client | Hop::Dns => 0,
             Hop::Alb | Hop::Tls | Hop::CloudFront | Hop::ApiGateway | Hop::Nlb | Hop::Clb => 4,

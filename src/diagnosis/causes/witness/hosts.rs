@@ -108,6 +108,31 @@ fn names(rule: &str, port: u16) -> bool {
 }
 
 impl Witness<'_> {
+    /// What passed the interfaces of the targets.
+    pub(super) fn wire(&self, cause: &str, b: &mut Ballot) {
+        for h in self.targets() {
+            let Some(c) = h.h.capture.as_ref().filter(|c| h.ports.contains(&c.port)) else { continue };
+            let what = format!("packets of {} s", c.seconds);
+            match cause {
+                "alb-target-keepalive-shorter" if c.resets_after_idle > 0 => {
+                    let value = format!("{} RST to requests that came after a pause", c.resets_after_idle);
+                    b.pro(Strong, h.seen(&what, value));
+                }
+                "alb-target-connection-refused" if c.refused > 0 => {
+                    b.pro(Strong, h.seen(&what, format!("{} connections refused by RST", c.refused)));
+                }
+                // It came in here, and nothing went out: this host does not answer.
+                "host-firewall-blocks" | "worker-or-connection-pool-exhausted" if c.unanswered > 0 => {
+                    b.pro(Weak, h.seen(&what, format!("{} connections never answered", c.unanswered)));
+                }
+                "host-firewall-blocks" if c.icmp.iter().any(|(w, _)| w.contains("prohibited")) => {
+                    b.pro(Strong, h.seen(&what, "ICMP: administratively prohibited"));
+                }
+                _ => {}
+            }
+        }
+    }
+
     /// The server that takes the connections, by what it does unless told otherwise.
     pub(super) fn server(&self, b: &mut Ballot, case: Option<&Case<'_>>) {
         let Some(c) = case else { return };

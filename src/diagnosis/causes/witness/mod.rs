@@ -221,6 +221,7 @@ impl<'a> Witness<'a> {
     /// balancer's window, where there is one.
     pub fn testify(&self, cause: &str, case: Option<&Case<'_>>, b: &mut Ballot) {
         let failing = case.is_none_or(Case::trouble) || self.troubled();
+        self.wire(cause, b);
         match cause {
             "dns-delegation-or-resolution-failure" => self.names(b),
             "dns-record-wrong-target" => self.dangling(b),

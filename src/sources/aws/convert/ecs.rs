@@ -47,6 +47,7 @@ wire! {
         task_definition: Option<String>,
         load_balancers: Option<Vec<WireBalancer>>,
         health_check_grace_period_seconds: Option<i32>,
+        enable_execute_command: Option<bool>,
         events: Option<Vec<WireEvent>>,
         deployments: Option<Vec<WireDeployment>>,
     }
@@ -172,6 +173,7 @@ pub fn service(x: &WireService) -> Service {
             .map(SafeText::from)
             .collect(),
         health_grace_s: x.health_check_grace_period_seconds,
+        exec: x.enable_execute_command,
         events,
         deployments: x.deployments.iter().flatten().map(deployment).collect(),
     }

@@ -226,7 +226,7 @@ impl Observer {
             }
             Command::ReloadCredentials => self.reload(),
             // The cloud is only read here: it has offered nothing.
-            Command::Act { .. } => {}
+            Command::Act { .. } | Command::Measure { .. } => {}
         }
     }
 
