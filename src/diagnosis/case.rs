@@ -144,9 +144,14 @@ impl<'a> Case<'a> {
         c.silent = c
             .groups
             .iter()
-            .flat_map(|g| g.targets.as_ref().map_or(&[][..], |t| *t).iter().map(|t| (g.arn, t)))
-            .filter(|(_, t)| t.reason.as_str() == "Target.Timeout")
-            .map(|(arn, t)| (arn, t.id.as_str(), t.port))
+            .flat_map(|g| g.targets.as_ref().map_or(&[][..], |t| *t).iter().map(move |t| (g, t)))
+            .filter(|(g, t)| {
+                // A check that only connects fails in one word, whatever became of it.
+                let connects = g.tg.is_some_and(|tg| tg.health_check.protocol.as_str() == "TCP");
+                t.reason.as_str() == "Target.Timeout"
+                    || connects && t.reason.as_str() == "Target.FailedHealthChecks"
+            })
+            .map(|(g, t)| (g.arn, t.id.as_str(), t.port))
             .collect();
         let idle = lb_idle(s).unwrap_or(60.0);
         c.rows = match s.lb().map(|l| &l.access_log) {
@@ -217,7 +222,13 @@ impl<'a> Case<'a> {
 
     /// True when something is wrong that a cause could explain.
     pub fn trouble(&self) -> bool {
-        self.failing || self.ill || self.refusing || self.unshaken || self.uncertified
+        let turned_away = ["RejectedConnectionCount", "TargetControlRequestRejectCount"];
+        self.failing
+            || self.ill
+            || self.refusing
+            || self.unshaken
+            || self.uncertified
+            || turned_away.iter().any(|n| self.many(n))
     }
 
     fn series(&self, subject: &SafeText, name: &str, stat: &str) -> Option<&'a Series> {

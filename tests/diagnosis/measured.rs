@@ -559,8 +559,8 @@ fn hosts_as_evidence() {
     let (down, oom, disk) = ("app-process-down-or-crashing", "memory-exhausted-oom", "disk-full");
     let (wall, pool) = ("host-firewall-blocks", "worker-or-connection-pool-exhausted");
     check(vec![
-        ("nobody listens", Day::Refused, host(nobody), down, "confirmed"),
-        ("nobody listens", Day::Refused, host(nobody), "alb-target-connection-refused", "likely"),
+        ("nobody listens", Day::Refused, host(nobody), down, "possible"),
+        ("nobody listens", Day::Refused, host(nobody), "alb-target-connection-refused", "confirmed"),
         ("it listens elsewhere", Day::Refused, host(elsewhere), down, "possible"),
         ("it listens elsewhere", Day::Refused, host(elsewhere), "alb-target-connection-refused", "confirmed"),
         ("on loopback", Day::Refused, host(loopback), "alb-target-connection-refused", "confirmed"),

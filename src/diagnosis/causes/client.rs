@@ -131,7 +131,9 @@ pub(super) fn certificate(c: &Case<'_>, b: &mut Ballot) {
         "ImportCertificate",
     ]);
     if let (Some(e), true) = (gone.first(), c.unshaken) {
-        b.pro(Strong, Seen::change(e));
+        // A change of a listener may be of anything; the certificates tell.
+        let in_order = sound > 0 && sound == bound.len() && !b.has_pro();
+        b.pro(if in_order { Weak } else { Strong }, Seen::change(e));
     }
     if sound > 0 && sound == bound.len() && !b.has_pro() {
         let value = format!("{sound} in use, each issued and in its time");

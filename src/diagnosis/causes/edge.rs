@@ -293,7 +293,11 @@ fn connect(r: &FrontRow) -> bool {
 fn of_connecting(f: &Front<'_>, b: &mut Ballot, which: Fault) {
     let Some(e) = begin(f, b) else { return };
     let Some(o) = origin(f, b) else { return };
-    let connecting = e.failing && vote(e, b, Weak, "say OriginConnectError", connect);
+    // Where nobody listens, a firewall may as well swallow what comes.
+    let fits = |r: &FrontRow| {
+        connect(r) || which == Fault::Port && r.status == 504 && is(r, &["OriginConnectError"])
+    };
+    let connecting = e.failing && vote(e, b, Weak, "say OriginConnectError", fits);
     match faults(f, o) {
         Ok(Origins { found, open }) => {
             let mut any = false;

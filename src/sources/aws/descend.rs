@@ -205,8 +205,17 @@ impl Search {
     pub(super) async fn by_classic_dns(&self, dns: &ElbDns) -> Result<Option<Outcome>, Reason> {
         // Where Classic ones may not be listed, the others are searched on.
         let all = classic::classics(&self.aws, Some(&dns.lb)).await.unwrap_or_default();
-        let same = all.iter().find(|c| c.dns_name.eq_ignore_ascii_case(&dns.dns_name));
-        Ok(same.map(|c| self.of_classic(c, "dns name")))
+        let same = |all: &[Classic]| {
+            all.iter()
+                .find(|c| c.dns_name.eq_ignore_ascii_case(&dns.dns_name))
+                .map(|c| self.of_classic(c, "dns name"))
+        };
+        if let Some(found) = same(&all) {
+            return Ok(Some(found));
+        }
+        // The name in front of the number may itself end in one, or there is none.
+        let all = classic::classics(&self.aws, None).await.unwrap_or_default();
+        Ok(same(&all))
     }
 
     /// A name that is no load balancer's or target group's.

@@ -214,6 +214,7 @@ impl Witness<'_> {
                 };
                 b.pro(weight, h.seen("services", of_unit(u)));
             }
+            let mut server_failed = false;
             let told = |unit: &str| h.h.units.iter().any(|u| u.name.as_str() == unit);
             for unit in h.h.failed_units.iter().filter(|u| !told(u) && !is_housekeeping(u)) {
                 let name = unit.split('.').next().unwrap_or_default();
@@ -221,6 +222,7 @@ impl Witness<'_> {
                     ["nginx", "apache2", "httpd", "haproxy", "tomcat", "puma", "gunicorn", "php", "node"]
                         .iter()
                         .any(|s| name.starts_with(s));
+                server_failed |= server;
                 let weight = if server && h.listeners().next().is_none() { Strong } else { Weak };
                 b.pro(weight, h.seen("failed service", unit.clone()));
             }
@@ -236,15 +238,16 @@ impl Witness<'_> {
                         // It is up, on another port; or the kernel ended it.
                         _ if killed => Strong,
                         Some(_) => Weak,
-                        None if failing => Decisive,
-                        None => Strong,
+                        // A service that is known to have ended says why.
+                        None if failing && (h.down().next().is_some() || server_failed) => Decisive,
+                        None => Weak,
                     };
                     b.pro(weight, h.seen("listening ports", value));
                 }
                 Some(l) => {
                     let by = if l.process.is_empty() { "a process" } else { l.process.as_str() };
                     b.con(
-                        self.clean(),
+                        self.against(b),
                         h.seen("listening ports", format!("{by} listens on port {}", l.port)),
                     );
                 }
@@ -273,7 +276,7 @@ impl Witness<'_> {
             if m.available_mib * 33 < m.total_mib {
                 b.pro(if failing { Strong } else { Weak }, h.seen("memory", value));
             } else if killed.is_none() && !h.silent("kernel") && m.available_mib * 5 > m.total_mib {
-                b.con(self.clean(), h.seen("memory", value));
+                b.con(self.against(b), h.seen("memory", value));
             }
         }
     }
@@ -300,7 +303,7 @@ impl Witness<'_> {
                     h.seen("processor", value),
                 );
             } else if each < 0.7 && waits.is_none_or(|w| w < 20.0) {
-                b.con(self.clean(), h.seen("processor", value));
+                b.con(self.against(b), h.seen("processor", value));
             }
         }
     }
@@ -329,7 +332,7 @@ impl Witness<'_> {
                 }
                 let most = h.h.disks.iter().flat_map(|d| [d.used_percent, d.inodes_percent]).flatten().max();
                 let value = format!("{} % at most in use", most.unwrap_or(0));
-                b.con(self.clean(), h.seen("disks", value));
+                b.con(self.against(b), h.seen("disks", value));
             }
         }
     }
@@ -400,7 +403,10 @@ impl Witness<'_> {
                 b.learned("firewall rules of the hosts");
             }
             if let Some(h) = self.targets().next() {
-                b.con(self.clean(), h.seen("firewall", "no rule keeps requests out"));
+                b.con(
+                    if self.covered { Strong } else { Weak },
+                    h.seen("firewall", "no rule keeps requests out"),
+                );
             }
         }
     }

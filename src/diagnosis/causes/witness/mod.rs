@@ -212,9 +212,10 @@ impl<'a> Witness<'a> {
         self.hosts.iter().filter(|h| h.is_target())
     }
 
-    /// What an absence on the hosts that answered is worth.
-    fn clean(&self) -> Weight {
-        if self.covered { Strong } else { Weak }
+    /// What an absence on the hosts that answered is worth: one look, now, does
+    /// not undo what was counted over minutes.
+    fn against(&self, b: &Ballot) -> Weight {
+        if self.covered && !b.has_pro() { Strong } else { Weak }
     }
 
     /// Adds what was measured to the evidence for a cause. `case` is the load

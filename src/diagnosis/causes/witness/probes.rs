@@ -181,9 +181,7 @@ impl Witness<'_> {
             let mut on = h.listeners().peekable();
             let value = format!("nothing listens on port {}", numbers(&h.ports));
             if on.peek().is_none() {
-                // A program that listens elsewhere is up: it is the port that is wrong.
-                let weight = if h.elsewhere().is_some() { Decisive } else { Strong };
-                b.pro(weight, h.seen("listening ports", value));
+                b.pro(Decisive, h.seen("listening ports", value));
             } else if on.all(|l| is_loopback(&l.address)) {
                 let value = format!("port {} listens on loopback only", numbers(&h.ports));
                 b.pro(Decisive, h.seen("listening ports", value));
@@ -195,7 +193,10 @@ impl Witness<'_> {
             && self.targets().all(|h| sound(&h))
             && let Some(h) = self.targets().next()
         {
-            b.con(Strong, h.seen("listening ports", format!("{} on every target", numbers(&h.ports))));
+            b.con(
+                self.against(b),
+                h.seen("listening ports", format!("{} on every target", numbers(&h.ports))),
+            );
         }
     }
 
