@@ -18,6 +18,7 @@ use crate::text::SafeText;
 use futures::future::OptionFuture;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
+use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -52,6 +53,13 @@ pub fn run(args: &Check) -> Result<u8, Failure> {
         }
     };
 
+    // What may run on somebody's hosts is said before it does.
+    if options.ssm && args.snapshot.is_none() && std::io::stderr().is_terminal() {
+        super::complain(&SafeText::from_static(
+            "badgate: should something be wrong, instances behind the target are asked by Run Command, with commands \
+             that only read ('badgate host --list' shows them, '--ssm no' leaves it out)",
+        ));
+    }
     let started = Timestamp::now();
     let log_files = args.observe.log_files.clone();
     let timeout = args.observe.timeout;
