@@ -276,3 +276,35 @@ fn the_commands_in_the_readme_are_accepted() {
     }
     assert!(seen >= 8, "{seen} command lines found");
 }
+
+/// What shells and `man` are given: a change of the command line shows here.
+#[test]
+fn completions_and_man_page_as_they_are() {
+    for shell in [
+        clap_complete::Shell::Bash,
+        clap_complete::Shell::Zsh,
+        clap_complete::Shell::Fish,
+        clap_complete::Shell::Elvish,
+        clap_complete::Shell::PowerShell,
+    ] {
+        let text = String::from_utf8(completions(shell)).unwrap();
+        for word in ["open", "check", "drill", "log-group"] {
+            assert!(text.contains(word), "{shell}: {word}");
+        }
+        insta::assert_snapshot!(format!("completions_{shell}"), text);
+    }
+    let page = String::from_utf8(man().unwrap()).unwrap();
+    // The version is of the build, not of the page.
+    insta::assert_snapshot!("man_page", page.replace(env!("CARGO_PKG_VERSION"), "VERSION"));
+}
+
+/// Bash itself reads what is meant for it.
+#[test]
+fn bash_takes_its_completions() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), completions(clap_complete::Shell::Bash)).unwrap();
+    match std::process::Command::new("bash").arg("-n").arg(file.path()).output() {
+        Ok(out) => assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr)),
+        Err(e) => eprintln!("skipped: no bash here ({e})"),
+    }
+}
