@@ -229,6 +229,7 @@ fn build(w: &World) -> (Shop, Vec<Measured>) {
             "elasticloadbalancing:DescribeTargetHealth" => Topic::TargetHealth(WEB.into()),
             "elasticloadbalancing:DescribeLoadBalancerAttributes" => Topic::LbAttributes(LB.into()),
             "cloudwatch:GetMetricData" => Topic::Metrics(LB.into()),
+            "ec2:DescribeInstances" => Topic::Instances(VPC.into()),
             "ec2:DescribeSecurityGroups" => Topic::SecurityGroups(VPC.into()),
             "ec2:DescribeNetworkAcls" => Topic::NetworkAcls(VPC.into()),
             "ec2:DescribeRouteTables" => Topic::RouteTables(VPC.into()),

@@ -133,7 +133,8 @@ pub(super) fn certificate(c: &Case<'_>, b: &mut Ballot) {
     if let (Some(e), true) = (gone.first(), c.unshaken) {
         // A change of a listener may be of anything; the certificates tell.
         let in_order = sound > 0 && sound == bound.len() && !b.has_pro();
-        b.pro(if in_order { Weak } else { Strong }, Seen::change(e));
+        let of_anything = e.name.as_str() == "ModifyListener";
+        b.pro(if in_order || of_anything { Weak } else { Strong }, Seen::change(e));
     }
     if sound > 0 && sound == bound.len() && !b.has_pro() {
         let value = format!("{sound} in use, each issued and in its time");
