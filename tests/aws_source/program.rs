@@ -113,6 +113,14 @@ fn what_cannot_be_looked_at_is_one_line_and_a_document() {
     let out = run_with(&["check", "shop-alb"], bare);
     assert_eq!(out.status.code(), Some(3));
     assert!(line(&out).contains("credentials: none found"), "{}", line(&out));
+
+    // The SDK ends a program over this one.
+    let mut odd = env(&lab, home.path());
+    odd.retain(|(k, _)| k != "AWS_ENDPOINT_URL");
+    odd.push(("AWS_ENDPOINT_URL".into(), String::new()));
+    let out = run_with(&["check", "shop-alb"], odd);
+    assert_eq!(out.status.code(), Some(3));
+    assert!(line(&out).contains("AWS_ENDPOINT_URL is set to nothing"), "{}", line(&out));
 }
 
 #[test]

@@ -25,6 +25,7 @@ use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use jiff::Timestamp;
 use std::error::Error;
+use std::ffi::OsString;
 use std::future::Future;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
@@ -268,6 +269,9 @@ impl Clients {
         place: Option<&Place>,
         calls: &mpsc::Sender<Call>,
     ) -> Result<Self, Reason> {
+        if place.is_none() {
+            endpoints_are_addresses(std::env::vars_os())?;
+        }
         let whole = deadline(options) - EARLIER;
         let timeouts = TimeoutConfig::builder()
             .connect_timeout(CONNECT.min(whole))
@@ -332,6 +336,23 @@ impl Clients {
     }
 }
 
+/// The SDK takes whatever stands in these variables for an address, and ends
+/// the program where nothing does.
+fn endpoints_are_addresses(vars: impl Iterator<Item = (OsString, OsString)>) -> Result<(), Reason> {
+    for (name, value) in vars {
+        let (name, value) = (name.to_string_lossy(), value.to_string_lossy());
+        if !name.starts_with("AWS_ENDPOINT_URL")
+            || ["http://", "https://"].iter().any(|s| value.starts_with(s))
+        {
+            continue;
+        }
+        let is = if value.is_empty() { "is set to nothing".into() } else { format!("is '{value}'") };
+        let detail = format!("{name} {is}: unset it, or give an address such as https://127.0.0.1:4566");
+        return Err(Reason::Credentials { detail: SafeText::capped(detail, 240) });
+    }
+    Ok(())
+}
+
 fn no_region(options: &Options) -> String {
     match &options.profile {
         Some(p) => {
@@ -391,6 +412,20 @@ fn is_pem(bytes: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_endpoint_that_is_no_address_is_named_in_one_line() {
+        let told = |all: &[(&str, &str)]| {
+            let vars = all.iter().map(|(k, v)| (OsString::from(k), OsString::from(v)));
+            endpoints_are_addresses(vars).err().map(|r| r.phrase())
+        };
+        let good = "http://127.0.0.1:4566";
+        assert_eq!(told(&[("PATH", ""), ("AWS_ENDPOINT_URL", good), ("AWS_ENDPOINT_URL_EC2", good)]), None);
+        let empty = told(&[("AWS_ENDPOINT_URL", "")]).unwrap();
+        assert!(empty.contains("AWS_ENDPOINT_URL is set to nothing: unset it"), "{empty}");
+        let odd = told(&[("AWS_ENDPOINT_URL_STS", "localhost:4566")]).unwrap();
+        assert!(odd.contains("AWS_ENDPOINT_URL_STS is 'localhost:4566'"), "{odd}");
+    }
 
     #[test]
     fn region_names_are_checked() {
