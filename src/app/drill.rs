@@ -295,19 +295,20 @@ impl Outcome {
 }
 
 /// Plays a drill at a quick pace up to the moment it is judged at, and judges
-/// it as the console would. Must be called within a tokio runtime.
+/// it as the console would. Its clock begins at `start`. Must be called within
+/// a tokio runtime.
 ///
 /// # Errors
 /// The system gives no port, or the drill ended early.
-pub async fn try_out(drill: &Drill, seed: u64, pace: f64, procedure: &Procedure) -> std::io::Result<Outcome> {
-    let wish = Wish {
-        drill: drill.clone(),
-        seed,
-        pace,
-        calm_pace: pace,
-        start: Timestamp::now(),
-        lasts: Duration::from_secs(3600),
-    };
+pub async fn try_out(
+    drill: &Drill,
+    seed: u64,
+    start: Timestamp,
+    pace: f64,
+    procedure: &Procedure,
+) -> std::io::Result<Outcome> {
+    let wish =
+        Wish { drill: drill.clone(), seed, pace, calm_pace: pace, start, lasts: Duration::from_secs(3600) };
     let (mut link, handle) = drill::start(wish).await?;
     let ended = || std::io::Error::other("the drill ended before it was judged");
     let mut situation = Situation::new();
@@ -358,7 +359,7 @@ fn headless(args: &Args, drill: &Drill) -> Result<u8, Failure> {
     let lang = lang(args.lang, &config);
     let procedure = Procedure::load(lang).map_err(Failure::failed)?;
     let words = Catalogue::load(lang.tag()).map_err(Failure::failed)?;
-    let out = block_on(try_out(drill, args.seed, SHORT_PACE, &procedure))
+    let out = block_on(try_out(drill, args.seed, Timestamp::now(), SHORT_PACE, &procedure))
         .and_then(|r| r)
         .map_err(|e| Failure::failed(format!("cannot run the drill: {e}")))?;
     let report = Report::new(HOST, out.at, &out.situation, &out.steps, &out.judged, &words);

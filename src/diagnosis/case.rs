@@ -36,6 +36,9 @@ const FEW: f64 = 3.0;
 /// Nor is a smaller share of the requests than this.
 const RARE: f64 = 0.002;
 
+/// Counts of connections and requests the load balancer would not take.
+pub(super) const TURNED_AWAY: [&str; 2] = ["RejectedConnectionCount", "TargetControlRequestRejectCount"];
+
 /// Counts of a Network Load Balancer that stand for flows that failed.
 pub(super) const NETWORK_FAULTS: [&str; 6] = [
     "TCP_Target_Reset_Count",
@@ -170,7 +173,13 @@ impl<'a> Case<'a> {
         c.no_metrics = c.metrics_reason();
         let errors = c.errors();
         let rare = c.requests().is_some_and(|all| all > 0.0 && errors.unwrap_or(0.0) / all < RARE);
+        // Without counts the rows of the access log tell how much fails.
+        let logged = c.no_metrics.as_ref().and(c.rows.as_ref().ok()).is_some_and(|r| {
+            let n = r.unplanned();
+            n >= FEW && n / (n + r.good).max(1.0) >= RARE
+        });
         c.failing = flows.is_some()
+            || logged
             || inputs.onset.is_some_and(|o| o.until.is_none())
             || errors.is_some_and(|n| n >= FEW) && !rare;
         c.ill = c.groups.iter().any(|g| {
@@ -222,13 +231,12 @@ impl<'a> Case<'a> {
 
     /// True when something is wrong that a cause could explain.
     pub fn trouble(&self) -> bool {
-        let turned_away = ["RejectedConnectionCount", "TargetControlRequestRejectCount"];
         self.failing
             || self.ill
             || self.refusing
             || self.unshaken
             || self.uncertified
-            || turned_away.iter().any(|n| self.many(n))
+            || TURNED_AWAY.iter().any(|n| self.many(n))
     }
 
     fn series(&self, subject: &SafeText, name: &str, stat: &str) -> Option<&'a Series> {
@@ -388,7 +396,7 @@ fn flow_step(s: &Situation, lb: &SafeText, name: &str) -> Option<Onset> {
     minutes.sort_unstable();
     minutes.dedup();
     let known: Vec<f64> = minutes.iter().map(|t| own.at(*t).unwrap_or(0.0)).collect();
-    series::step(&minutes, &known, name).filter(|o| o.until.is_none())
+    series::step(&minutes, &known, series::whole_until(s.at), name).filter(|o| o.until.is_none())
 }
 
 /// Seconds a connection may be silent.

@@ -117,7 +117,7 @@ fn counts(s: &Situation, id: &SafeText) -> Option<Counts> {
 
 fn onset_of(s: &Situation, id: &SafeText) -> Option<Onset> {
     if let Some(c) = counts(s, id) {
-        return series::step(&c.minutes, &c.errors, "5xx responses");
+        return series::step(&c.minutes, &c.errors, series::whole_until(s.at), "5xx responses");
     }
     let log = s.fronts.logs.get(id).and_then(Datum::value)?;
     let mut by: std::collections::BTreeMap<Timestamp, f64> = std::collections::BTreeMap::new();
@@ -125,7 +125,7 @@ fn onset_of(s: &Situation, id: &SafeText) -> Option<Onset> {
         *by.entry(*t).or_default() += if *status >= 500 { f64::from(*n) } else { 0.0 };
     }
     let (minutes, errors): (Vec<_>, Vec<_>) = by.into_iter().unzip();
-    series::step(&minutes, &errors, "5xx rows")
+    series::step(&minutes, &errors, series::whole_until(s.at), "5xx rows")
 }
 
 fn since(s: &Situation, minutes: usize) -> Option<Timestamp> {
@@ -339,6 +339,11 @@ impl<'a> Fore<'a> {
     /// When the metrics were read.
     pub fn metrics_at(&self) -> Timestamp {
         self.s.fronts.metrics.get(&self.id).and_then(Datum::as_of).unwrap_or(self.now)
+    }
+
+    /// Rows that were read, while it fails.
+    pub fn failing_rows(&self) -> Option<&FrontRows<'a>> {
+        self.rows.as_ref().ok().filter(|r| r.some() && self.failing)
     }
 
     /// Why rows are not known, when they are not.

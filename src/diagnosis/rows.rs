@@ -83,6 +83,11 @@ impl<'a> Rows<'a> {
         self.failing.iter().filter(|(s, _)| !none.contains(s)).count() as f64 * self.scale
     }
 
+    /// The faults that no rule answers by intent.
+    pub fn unplanned(&self) -> f64 {
+        self.faults() - self.n(Shape::Fixed)
+    }
+
     /// A shape has the bulk of the faults.
     pub fn mostly(&self, s: Shape) -> bool {
         self.n(s) >= 3.0 && self.n(s) * 2.0 > self.faults()

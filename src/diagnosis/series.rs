@@ -193,8 +193,9 @@ const GAIN: f64 = 12.0;
 /// the rate outside and half a response a minute above it, the median minute
 /// inside is above nine in ten of those outside (a lone spike is no step), and
 /// at least [`BEFORE`] known minutes lie before it (else it may have been so
-/// all along). Minutes without data count neither way. No randomness: the same
-/// series gives the same answer.
+/// all along). Minutes without data count neither way. It is over only when a
+/// minute that is whole ([`whole_until`]) lies behind it. No randomness: the
+/// same series gives the same answer.
 pub fn onset(s: &Situation) -> Option<Onset> {
     onset_of(s, s.lb_arn()?)
 }
@@ -202,7 +203,7 @@ pub fn onset(s: &Situation) -> Option<Onset> {
 /// [`onset`] of one load balancer, in view or not.
 pub fn onset_of(s: &Situation, lb: &SafeText) -> Option<Onset> {
     let (minutes, known) = errors(s, lb, LOOK_BACK)?;
-    step(&minutes, &known, "5xx responses")
+    step(&minutes, &known, whole_until(s.at), "5xx responses")
 }
 
 /// The 5xx responses of the load balancer in view and of its targets, a minute
@@ -232,10 +233,17 @@ pub fn step_of(s: &Situation, lb: &SafeText, names: &[&str]) -> Option<Onset> {
     if lately < 10.0 {
         return None;
     }
-    step(&minutes, &known, names.first().copied().unwrap_or_default())
+    step(&minutes, &known, whole_until(s.at), names.first().copied().unwrap_or_default())
 }
 
-pub(super) fn step(minutes: &[Timestamp], known: &[f64], what: &str) -> Option<Onset> {
+/// Minutes that begin after this are still being counted: the one that runs,
+/// and the one before it, whose counts may not all have been published. That
+/// they are low does not say that something ended.
+pub(super) fn whole_until(at: Option<Timestamp>) -> Timestamp {
+    at.and_then(|t| t.checked_sub(SignedDuration::from_mins(2)).ok()).unwrap_or(Timestamp::MAX)
+}
+
+pub(super) fn step(minutes: &[Timestamp], known: &[f64], whole: Timestamp, what: &str) -> Option<Onset> {
     let n = known.len();
     let sum: f64 = known.iter().sum();
     if n <= BEFORE || sum <= 0.0 {
@@ -263,18 +271,18 @@ pub(super) fn step(minutes: &[Timestamp], known: &[f64], what: &str) -> Option<O
     let (gain, i, j) = best?;
     let inside = &known[i..j];
     let outside: Vec<f64> = known[..i].iter().chain(&known[j..]).copied().collect();
+    let until = minutes.get(j).copied().filter(|t| *t <= whole);
     let level = inside.iter().sum::<f64>() / inside.len() as f64;
     let baseline = outside.iter().sum::<f64>() / outside.len().max(1) as f64;
     let clear = gain >= GAIN
         && level >= 2.0 * baseline + 0.5
         && quantile(inside, 0.5) > quantile(&outside, 0.9)
-        // One minute alone may only be the newest: it has just begun.
-        && (inside.len() > 1 || j == n);
+        // One minute alone may only be among the newest: it has just begun.
+        && (inside.len() > 1 || until.is_none());
     if !clear {
         return None;
     }
     let at = minutes[i];
-    let until = minutes.get(j).copied();
     let over = until.map_or(String::new(), |u| format!(" until {}", clock(u)));
     let why =
         format!("{what} went from {} to {} a minute at {}{over}", figure(baseline), figure(level), clock(at));

@@ -102,6 +102,18 @@ fn a_fault_that_is_over_has_its_end() {
 }
 
 #[test]
+fn a_minute_that_still_runs_ends_nothing() {
+    let mut v = vec![0.0; 20];
+    v.extend([30.0; 8]);
+    v.push(1.0);
+    assert_eq!(found(&v), Some(("01:45".into(), None)), "one request was counted so far");
+    v.push(0.0);
+    assert_eq!(found(&v), Some(("01:44".into(), None)), "two minutes are not all published");
+    v.push(0.0);
+    assert_eq!(found(&v), Some(("01:43".into(), Some("01:51".into()))), "it is over");
+}
+
+#[test]
 fn a_fault_of_the_newest_minute_is_seen_at_once() {
     let mut v = vec![0.0; 20];
     v.push(40.0);
