@@ -1,12 +1,12 @@
 //! `badgate check TARGET`: everything asked once, every step judged, one report.
 
 use super::recorder::record_of;
-use super::{Failure, config, lang, print, snapshot, source};
+use super::{Failure, config, lang, oneshot, print, snapshot, source};
 use crate::cli::Check;
 use crate::diagnosis::Judgement;
 use crate::diagnosis::catalogue::Catalogue;
 use crate::diagnosis::verdict::Standing;
-use crate::journal::{Durability, Kind, Mode, Options as JournalOptions, Record, Writer, author};
+use crate::journal::{Durability, Kind, Record, author};
 use crate::procedure::{Context, Incident, Procedure};
 use crate::report::check::Report;
 use crate::report::verdicts::{self, JUDGE};
@@ -17,13 +17,10 @@ use crate::sources::{Candidate, Command, Event, Link, Options, Want, file_tail};
 use crate::text::SafeText;
 use futures::future::OptionFuture;
 use jiff::{SignedDuration, Timestamp};
-use serde_json::json;
 use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// How long the disk may take for the last of an incident file.
-const PATIENCE: Duration = Duration::from_secs(5);
 /// Exit code when too little could be observed.
 const NOTHING_SEEN: u8 = 3;
 /// Names shown when TARGET fits several load balancers.
@@ -38,20 +35,7 @@ pub fn run(args: &Check) -> Result<u8, Failure> {
     let options = args.observe.options(Some(&args.target), &config, false);
     let target = args.target.text().to_owned();
     let by = author(|name| std::env::var_os(name));
-    let writer = match &args.incident {
-        None => None,
-        Some(path) => {
-            let options = JournalOptions { by: by.clone(), ..JournalOptions::default() };
-            let writer = Writer::open(path, Mode::Either, options, PATIENCE).map_err(Failure::failed)?;
-            let opened = json!({"target": target, "version": env!("CARGO_PKG_VERSION"), "command": "check"});
-            writer.append(
-                Record::new(Timestamp::now(), by.clone(), Kind::Opened, opened),
-                Durability::Now,
-                |_| {},
-            );
-            Some(writer)
-        }
-    };
+    let writer = oneshot::open(args.incident.as_deref(), &by, &target, "check")?;
 
     // What may run on somebody's hosts is said before it does.
     if options.ssm && args.snapshot.is_none() && std::io::stderr().is_terminal() {
@@ -109,7 +93,7 @@ pub fn run(args: &Check) -> Result<u8, Failure> {
             let data = verdicts::record(v, None, Some(&words));
             w.append(Record::new(now, JUDGE.into(), Kind::Verdict, data), Durability::Now, |_| {});
         }
-        w.close(PATIENCE).map_err(|e| Failure::failed(format!("the incident file is not complete: {e}")))?;
+        oneshot::close(w)?;
     }
     let text = if args.json { report.to_json() } else { report.to_text() };
     Ok(print(text.as_bytes(), report.exit_code()))

@@ -1,44 +1,27 @@
 //! `badgate host`.
 
 use super::recorder::record_of;
-use super::{Failure, print};
+use super::{Failure, oneshot, print};
 use crate::cli::Host;
-use crate::journal::{Durability, Kind, Mode, Options as JournalOptions, Record, Writer, author};
-use crate::report::host::{commands, to_json, to_text};
+use crate::journal::{Durability, author};
+use crate::report::host::{all_commands, commands, to_json, to_text};
 use crate::situation::{Fact, Topic};
 use crate::sources::host::{Asking, observe_by};
 use crate::text::SafeText;
-use jiff::Timestamp;
-use serde_json::json;
 use std::io::{BufRead, IsTerminal, Write};
-use std::time::Duration;
-
-/// How long the disk may take for the last of an incident file.
-const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Asks every host at once.
 pub fn run(args: &Host) -> Result<u8, Failure> {
     if args.list {
-        return Ok(print(commands().as_bytes(), 0));
+        return Ok(print(all_commands().as_bytes(), 0));
     }
     if !agreed(args)? {
         super::complain(&SafeText::from("badgate: nothing was run"));
         return Ok(2);
     }
     let by = author(|name| std::env::var_os(name));
-    let writer = match &args.incident {
-        None => None,
-        Some(path) => {
-            let options = JournalOptions { by: by.clone(), ..JournalOptions::default() };
-            Some(Writer::open(path, Mode::Either, options, PATIENCE).map_err(Failure::failed)?)
-        }
-    };
-    if let Some(w) = &writer {
-        let names: Vec<String> = args.hosts.iter().map(ToString::to_string).collect();
-        let opened =
-            json!({"target": names.join(" "), "version": env!("CARGO_PKG_VERSION"), "command": "host"});
-        w.append(Record::new(Timestamp::now(), by, Kind::Opened, opened), Durability::Now, |_| {});
-    }
+    let names: Vec<String> = args.hosts.iter().map(ToString::to_string).collect();
+    let writer = oneshot::open(args.incident.as_deref(), &by, &names.join(" "), "host")?;
     let asked = async {
         let asking = Asking { limit: args.timeout, look: args.look };
         let all = args.hosts.iter().map(|h| observe_by(h, &asking));
@@ -50,7 +33,7 @@ pub fn run(args: &Host) -> Result<u8, Failure> {
         for o in &seen {
             w.append(record_of(o), Durability::Grouped, |_| {});
         }
-        w.close(PATIENCE).map_err(|e| Failure::failed(format!("the incident file is not complete: {e}")))?;
+        oneshot::close(w)?;
     }
     let silent = seen.iter().any(|o| matches!((&o.topic, &o.fact), (Topic::Host(_), Fact::Unknown(_))));
     // A wide terminal takes more columns; what is piped stays as everywhere.

@@ -9,6 +9,7 @@ pub mod film;
 mod host;
 mod logs;
 mod note;
+mod oneshot;
 mod open;
 mod path;
 mod probe;

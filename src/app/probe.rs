@@ -1,36 +1,20 @@
 //! `badgate probe URL`.
 
 use super::recorder::record_of;
-use super::{Failure, print};
+use super::{Failure, oneshot, print};
 use crate::cli::Probe;
-use crate::journal::{Durability, Kind, Mode, Options as JournalOptions, Record, Writer, author};
+use crate::journal::{Durability, author};
 use crate::report::probe::{exit_code, to_json, to_text};
 use crate::situation::{Fact, Observation, Topic};
 use crate::sources::probe::{Progress, Say, probe};
 use crate::text::SafeText;
-use jiff::Timestamp;
-use serde_json::json;
 use std::io::{IsTerminal, Write};
 use std::sync::Arc;
-use std::time::Duration;
-
-/// How long the disk may take for the last of an incident file.
-const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Runs the probe; the exit code is the report's.
 pub fn run(args: &Probe) -> Result<u8, Failure> {
     let by = author(|name| std::env::var_os(name));
-    let writer = match &args.incident {
-        None => None,
-        Some(path) => {
-            let options = JournalOptions { by: by.clone(), ..JournalOptions::default() };
-            Some(Writer::open(path, Mode::Either, options, PATIENCE).map_err(Failure::failed)?)
-        }
-    };
-    if let Some(w) = &writer {
-        let opened = json!({"target": args.ask.url.to_string(), "version": env!("CARGO_PKG_VERSION"), "command": "probe"});
-        w.append(Record::new(Timestamp::now(), by, Kind::Opened, opened), Durability::Now, |_| {});
-    }
+    let writer = oneshot::open(args.incident.as_deref(), &by, &args.ask.url.to_string(), "probe")?;
     let line = Arc::new(Line::new());
     let told = line.clone();
     let say: Say = Arc::new(move |p| told.show(p));
@@ -46,7 +30,7 @@ pub fn run(args: &Probe) -> Result<u8, Failure> {
             took_ms: found.took_ms as u32,
         };
         w.append(record_of(&observation), Durability::Now, |_| {});
-        w.close(PATIENCE).map_err(|e| Failure::failed(format!("the incident file is not complete: {e}")))?;
+        oneshot::close(w)?;
     }
     let text = if args.json { to_json(&found) } else { to_text(&found) };
     Ok(print(text.as_bytes(), exit_code(&found)))

@@ -4,26 +4,34 @@
 use super::check::wrap;
 use crate::situation::host::{Capture, Host, Role};
 use crate::situation::{Fact, Observation, Topic};
-use crate::sources::host::{BRIEF, COMMANDS};
+use crate::sources::host::{BRIEF, COMMANDS, Command};
 use crate::text::{SafeText, width};
 use serde_json::json;
 
 /// Schema of the document.
 pub const SCHEMA: &str = "badgate.host/1";
 
-/// Every command a host is asked.
+/// Every command a host is asked here or by `ssh`.
 pub fn commands() -> String {
     let mut out = String::from("Commands a host is asked, each for at most 5 s; none of them writes:\n");
-    for c in COMMANDS {
-        out.push_str(&format!("\n{} ({})\n  {}\n", c.id, c.what, c.run));
-    }
+    listed(&mut out, COMMANDS);
+    out
+}
+
+/// Every command a host is asked, by whatever way.
+pub fn all_commands() -> String {
+    let mut out = commands();
     out.push_str("\nBy Systems Manager Run Command, shorter, as its answers are cut at 24,000 characters:\n");
     out.push_str("\nlocal (a request of the host to itself, with port and path of its health check)\n");
     out.push_str("  curl -s -o /dev/null -m 3 -w '%{http_code}' http://127.0.0.1:PORT/PATH\n");
-    for c in BRIEF {
+    listed(&mut out, BRIEF);
+    out
+}
+
+fn listed(out: &mut String, commands: &[Command]) {
+    for c in commands {
         out.push_str(&format!("\n{} ({})\n  {}\n", c.id, c.what, c.run));
     }
-    out
 }
 
 fn hosts(seen: &[Observation]) -> impl Iterator<Item = (&SafeText, &Fact, &Observation)> {

@@ -4,6 +4,7 @@
 
 use crate::text::SafeText;
 use serde::{Deserialize, Serialize};
+use std::net::IpAddr;
 
 /// One look at one host.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -193,8 +194,8 @@ pub enum Role {
 impl Listening {
     /// Only the host itself can connect to it.
     pub fn is_loopback(&self) -> bool {
-        let a = self.address.trim_matches(['[', ']']);
-        a.starts_with("127.") || a == "::1" || a == "localhost" || a.starts_with("::ffff:127.")
+        let bare = self.address.trim_start_matches('[').trim_end_matches(']');
+        bare.split('%').next().unwrap_or(bare).parse::<IpAddr>().is_ok_and(|a| a.is_loopback())
     }
 
     /// More connections wait than may.

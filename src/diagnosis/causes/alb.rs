@@ -2,7 +2,7 @@
 
 use super::ballot::{Ballot, Seen};
 use crate::diagnosis::around::address;
-use crate::diagnosis::case::{Case, Group};
+use crate::diagnosis::case::{Case, Group, TURNED_AWAY};
 use crate::diagnosis::rows::{Rows, Shape};
 use crate::diagnosis::timeouts::{RuleId, Standing, settings};
 use crate::diagnosis::verdict::Weight::{Decisive, Strong, Weak};
@@ -716,7 +716,7 @@ pub(super) fn capacity(c: &Case<'_>, b: &mut Ballot) {
         b.pro(Decisive, seen);
     }
     lacks_metrics(c, b);
-    for name in ["RejectedConnectionCount", "TargetControlRequestRejectCount"] {
+    for name in TURNED_AWAY {
         if c.many(name) {
             b.pro(Decisive, Seen::metric(c, name));
         } else if c.none(name) {

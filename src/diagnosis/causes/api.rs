@@ -2,7 +2,7 @@
 //! for access logging", "Gateway response types", API Gateway developer guide;
 //! "Errors with Lambda integrations", AWS Lambda developer guide.
 
-use super::ballot::{Ballot, Seen};
+use super::ballot::{Ballot, Seen, graded};
 use crate::diagnosis::fore::{Fore, Front, FrontRows};
 use crate::diagnosis::verdict::Weight::{Decisive, Strong, Weak};
 use crate::situation::front::{Api, FrontRow};
@@ -16,10 +16,7 @@ const LAMBDA: &str = "AWS/Lambda";
 /// The API and what all its causes lack alike.
 fn begin<'f, 'a>(f: &'f Front<'a>, b: &mut Ballot) -> Option<&'f Fore<'a>> {
     let a = f.api.as_ref()?;
-    b.lack_if("metrics of the API", a.no_metrics.clone());
-    if a.failing {
-        b.lack_if("rows of the API's access log", a.no_rows());
-    }
+    b.lack_of_front(a, "metrics of the API", "rows of the API's access log");
     Some(a)
 }
 
@@ -40,18 +37,8 @@ fn config<'a>(f: &Front<'a>, b: &mut Ballot) -> Option<&'a Api> {
     }
 }
 
-fn rows<'f, 'a>(a: &'f Fore<'a>) -> Option<&'f FrontRows<'a>> {
-    a.rows.as_ref().ok().filter(|r| r.some() && a.failing)
-}
-
 fn told(r: &FrontRows<'_>, holds: impl Fn(&FrontRow) -> bool + Copy, says: &str) -> Seen {
-    let value = format!(
-        "{:.0} % of {} failing rows {says}, such as {}",
-        r.part(holds) * 100.0,
-        r.failing.len(),
-        r.sample(holds)
-    );
-    Seen::new("access log of the API", value, r.source.clone(), r.at)
+    Seen::front_rows("access log of the API", r, holds, says)
 }
 
 fn signs(a: &Fore<'_>, b: &mut Ballot, causes: &[&str]) -> bool {
@@ -114,7 +101,7 @@ pub(super) fn malformed(f: &Front<'_>, b: &mut Ballot) {
     let holds = |r: &FrontRow| {
         r.status == bad && r.service == Some(200) && r.inner.is_none_or(|s| s < 400) && !errorlike(&r.message)
     };
-    if let Some(r) = rows(a) {
+    if let Some(r) = a.failing_rows() {
         let part = r.part(holds);
         if part >= 0.5 && errors.is_none_or(|n| n < 1.0 || n * 2.0 < r.bad) {
             // A run that was cut off leaves the same row, but for the status behind.
@@ -187,7 +174,7 @@ pub(super) fn function_error(f: &Front<'_>, b: &mut Ballot) {
         signs(a, b, &["alb-lambda-invoke-error", "apigw-lambda-function-error"]);
         let holds =
             |r: &FrontRow| r.status >= 500 && (r.inner.is_some_and(|s| s >= 500) || errorlike(&r.message));
-        if let Some(r) = rows(a).filter(|r| r.part(holds) >= 0.5) {
+        if let Some(r) = a.failing_rows().filter(|r| r.part(holds) >= 0.5) {
             b.pro(Decisive, told(r, holds, "with an error of the function"));
         }
     }
@@ -275,7 +262,7 @@ pub(super) fn rejected(f: &Front<'_>, b: &mut Ballot) {
                 || m.contains("toomanyrequests"))
     };
     let mut refused = false;
-    if let Some(r) = rows(a) {
+    if let Some(r) = a.failing_rows() {
         let part = r.part(holds);
         if part >= 0.5 {
             refused = true;
@@ -356,7 +343,7 @@ pub(super) fn timeout(f: &Front<'_>, b: &mut Ballot) {
             || matches!(r.status, 503 | 504) && r.took_s.is_some_and(|t| f64::from(t) >= limit * 0.97)
     };
     let mut bulk = false;
-    if let Some(r) = rows(a) {
+    if let Some(r) = a.failing_rows() {
         if r.part(holds) >= 0.5 {
             bulk = true;
             b.pro(Decisive, told(r, holds, "ended at the limit"));
@@ -390,7 +377,7 @@ pub(super) fn mapping(f: &Front<'_>, b: &mut Ballot) {
             || (r.status == 500 || r.status == 502) && r.service.or(r.inner).is_some_and(|s| s < 400)
     };
     let mut bulk = false;
-    if let Some(r) = rows(a) {
+    if let Some(r) = a.failing_rows() {
         if r.part(holds) >= 0.5 {
             bulk = true;
             b.pro(Strong, told(r, holds, "though the backend answered"));
@@ -400,16 +387,7 @@ pub(super) fn mapping(f: &Front<'_>, b: &mut Ballot) {
     }
     if let Some(i) = own.iter().find(|i| i.has_default == Some(false)) {
         let value = "no integration response takes what no pattern fits";
-        b.pro(
-            if bulk {
-                Decisive
-            } else if a.failing {
-                Strong
-            } else {
-                Weak
-            },
-            Seen::new(i.route.clone(), value, CONFIG, f.now),
-        );
+        b.pro(graded(bulk, a.failing), Seen::new(i.route.clone(), value, CONFIG, f.now));
     }
     for c in a.changed(
         &[
@@ -450,7 +428,7 @@ pub(super) fn private(f: &Front<'_>, b: &mut Ballot) {
                     || m.contains("host"))
     };
     let mut bulk = false;
-    if let Some(r) = rows(a) {
+    if let Some(r) = a.failing_rows() {
         if r.part(holds) >= 0.5 {
             bulk = true;
             b.pro(Strong, told(r, holds, "without an answer of the backend"));

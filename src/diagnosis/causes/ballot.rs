@@ -2,13 +2,25 @@
 
 use super::Rule;
 use crate::diagnosis::case::Case;
+use crate::diagnosis::fore::{Fore, FrontRows};
 use crate::diagnosis::rows::{Rows, Shape};
 use crate::diagnosis::signs::Sign;
 use crate::diagnosis::verdict::{Evidence, Lack, Next, Polarity, Risk, Standing, Verdict, Weight};
 use crate::situation::around::ChangeEvent;
+use crate::situation::front::FrontRow;
 use crate::situation::{Reason, short};
 use crate::text::SafeText;
 use jiff::Timestamp;
+
+/// What a fault of the configuration weighs: it settles the matter where the
+/// bulk of the failures is of its kind, and is a hint where nothing fails.
+pub(super) fn graded(bulk: bool, failing: bool) -> Weight {
+    match (bulk, failing) {
+        (true, _) => Weight::Decisive,
+        (false, true) => Weight::Strong,
+        (false, false) => Weight::Weak,
+    }
+}
 
 /// Collects evidence on one cause.
 #[derive(Debug, Default)]
@@ -56,6 +68,19 @@ impl Seen {
         Seen::new("access log", value, r.source.clone(), r.at)
     }
 
+    /// Failing rows of what stands in front that are of one kind.
+    pub fn front_rows(
+        what: &'static str,
+        r: &FrontRows<'_>,
+        holds: impl Fn(&FrontRow) -> bool + Copy,
+        says: &str,
+    ) -> Seen {
+        let part = r.part(holds) * 100.0;
+        let value =
+            format!("{part:.0} % of {} failing rows {says}, such as {}", r.failing.len(), r.sample(holds));
+        Seen::new(what, value, r.source.clone(), r.at)
+    }
+
     /// A change somebody made.
     pub fn change(e: &ChangeEvent) -> Seen {
         let about = e.about.iter().take(2).map(|a| short(a)).collect::<Vec<_>>().join(", ");
@@ -98,6 +123,14 @@ impl Ballot {
     pub fn lack_if(&mut self, what: impl Into<SafeText>, reason: Option<Reason>) {
         if let Some(r) = reason {
             self.lack(what, r);
+        }
+    }
+
+    /// What all causes of something in front lack alike.
+    pub fn lack_of_front(&mut self, front: &Fore<'_>, metrics: &'static str, rows: &'static str) {
+        self.lack_if(metrics, front.no_metrics.clone());
+        if front.failing {
+            self.lack_if(rows, front.no_rows());
         }
     }
 

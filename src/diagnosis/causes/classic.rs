@@ -13,25 +13,12 @@ const SPACE: &str = "AWS/ELB";
 
 fn begin<'f, 'a>(f: &'f Front<'a>, b: &mut Ballot) -> Option<&'f Fore<'a>> {
     let c = f.classic.as_ref()?;
-    b.lack_if("metrics of the load balancer", c.no_metrics.clone());
-    if c.failing {
-        b.lack_if("rows of the access log", c.no_rows());
-    }
+    b.lack_of_front(c, "metrics of the load balancer", "rows of the access log");
     Some(c)
 }
 
-fn rows<'f, 'a>(c: &'f Fore<'a>) -> Option<&'f FrontRows<'a>> {
-    c.rows.as_ref().ok().filter(|r| r.some() && c.failing)
-}
-
 fn told(r: &FrontRows<'_>, holds: impl Fn(&FrontRow) -> bool + Copy, says: &str) -> Seen {
-    let value = format!(
-        "{:.0} % of {} failing rows {says}, such as {}",
-        r.part(holds) * 100.0,
-        r.failing.len(),
-        r.sample(holds)
-    );
-    Seen::new("access log", value, r.source.clone(), r.at)
+    Seen::front_rows("access log", r, holds, says)
 }
 
 /// By the load balancer itself: the instance's own answer has the same code.
@@ -42,7 +29,7 @@ fn own(r: &FrontRow) -> bool {
 pub(super) fn malformed(f: &Front<'_>, b: &mut Ballot) {
     let Some(c) = begin(f, b) else { return };
     let holds = |r: &FrontRow| r.status == 502 && own(r);
-    if let Some(r) = rows(c) {
+    if let Some(r) = c.failing_rows() {
         let part = r.part(holds);
         if part >= 0.5 {
             b.pro(Decisive, told(r, holds, "have 502, though an instance answered"));
@@ -71,7 +58,7 @@ pub(super) fn no_capacity(f: &Front<'_>, b: &mut Ballot) {
     b.lack_if("instance health", datum.map_or(Some(Reason::NotAsked), Datum::why_unknown));
     let holds = |r: &FrontRow| r.status == 503 && own(r);
     let mut bulk = false;
-    if let Some(r) = rows(c) {
+    if let Some(r) = c.failing_rows() {
         if r.part(holds) >= 0.5 {
             bulk = true;
             b.pro(Strong, told(r, holds, "have 503 by the load balancer"));
@@ -102,7 +89,7 @@ pub(super) fn no_capacity(f: &Front<'_>, b: &mut Ballot) {
             } else {
                 format!("none of {all} is in service{why}")
             };
-            let logged = rows(c).is_none() || bulk;
+            let logged = c.failing_rows().is_none() || bulk;
             b.pro(
                 if logged { Decisive } else { Strong },
                 Seen::new("instance health", value, HEALTH, k.as_of),
@@ -136,7 +123,7 @@ pub(super) fn closed(f: &Front<'_>, b: &mut Ballot) {
     }
     let holds = |r: &FrontRow| r.status == 504 && own(r);
     let mut bulk = false;
-    if let Some(r) = rows(c) {
+    if let Some(r) = c.failing_rows() {
         if r.part(holds) >= 0.5 {
             bulk = true;
             let untimed = r.part(|r| holds(r) && r.untimed) >= 0.25;

@@ -2,7 +2,7 @@
 //! result types: "Standard log file fields", and of the causes: "HTTP 502, 503
 //! and 504 status code", Amazon CloudFront developer guide.
 
-use super::ballot::{Ballot, Seen};
+use super::ballot::{Ballot, Seen, graded};
 use crate::diagnosis::case::{bound, certificate_fault};
 use crate::diagnosis::fore::{Fore, Front, FrontRows};
 use crate::diagnosis::path::{LegKind, Verdict};
@@ -31,10 +31,7 @@ const COMM: &[&str] = &["OriginCommError", "OriginReadError", "OriginWriteError"
 /// distribution is in view.
 fn begin<'f, 'a>(f: &'f Front<'a>, b: &mut Ballot) -> Option<&'f Fore<'a>> {
     let e = f.edge.as_ref()?;
-    b.lack_if("metrics of the distribution", e.no_metrics.clone());
-    if e.failing {
-        b.lack_if("rows of the distribution's log", e.no_rows());
-    }
+    b.lack_of_front(e, "metrics of the distribution", "rows of the distribution's log");
     Some(e)
 }
 
@@ -47,13 +44,7 @@ fn is(r: &FrontRow, list: &[&str]) -> bool {
 }
 
 fn told(r: &FrontRows<'_>, holds: impl Fn(&FrontRow) -> bool + Copy, says: &str) -> Seen {
-    let value = format!(
-        "{:.0} % of {} failing rows {says}, such as {}",
-        r.part(holds) * 100.0,
-        r.failing.len(),
-        r.sample(holds)
-    );
-    Seen::new("log of the distribution", value, r.source.clone(), r.at)
+    Seen::front_rows("log of the distribution", r, holds, says)
 }
 
 /// Votes by the part of the failing rows that are of a kind: the bulk speaks
@@ -107,16 +98,7 @@ pub(super) fn dns(f: &Front<'_>, b: &mut Ballot) {
     {
         let value = format!("zone {} holds no record of {}", k.value.zone, o.domain);
         let seen = Seen::new("DNS records", value, "route53:ListResourceRecordSets", k.as_of);
-        b.pro(
-            if bulk {
-                Decisive
-            } else if e.failing {
-                Strong
-            } else {
-                Weak
-            },
-            seen,
-        );
+        b.pro(graded(bulk, e.failing), seen);
     }
     for c in e.changed(&["DeleteHostedZone", "ChangeResourceRecordSets"], &[]) {
         if bulk {
@@ -484,16 +466,7 @@ pub(super) fn unreachable(f: &Front<'_>, b: &mut Ballot) {
         vote(e, b, if shut.is_some() { Decisive } else { Strong }, "ended without a connection", silent);
     if let Some(seen) = shut {
         let alone = rows(e).is_none() && part_with(e, 504).is_none_or(|p| p >= 0.5);
-        b.pro(
-            if bulk {
-                Decisive
-            } else if e.failing && alone {
-                Strong
-            } else {
-                Weak
-            },
-            seen,
-        );
+        b.pro(graded(bulk, e.failing && alone), seen);
     } else if bulk && rows(e).is_some_and(|r| r.part(|r| is(r, COMM)) >= 0.5) {
         // The same time may be that of an answer that never came.
         let read = f64::from(o.read_s.unwrap_or(30));
@@ -528,16 +501,7 @@ pub(super) fn slow(f: &Front<'_>, b: &mut Ballot) {
         if let Some(t) = c.highest("TargetResponseTime").filter(|t| *t >= limit * 0.95) {
             let value = format!("up to {t:.1} s, the edge waits {limit:.0} s");
             let seen = Seen::new("TargetResponseTime", value, METRICS, c.metrics_at());
-            b.pro(
-                if bulk {
-                    Decisive
-                } else if e.failing {
-                    Strong
-                } else {
-                    Weak
-                },
-                seen,
-            );
+            b.pro(graded(bulk, e.failing), seen);
         }
         if let Ok(r) = &c.rows
             && let n = r.n(crate::diagnosis::rows::Shape::Aborted)

@@ -174,9 +174,7 @@ pub(super) fn network(d: &mut Desk<'_>) {
                     d.unknown(w.host_answer(&h.asked, "listening"), w.reason_not_told())
                 }
                 [] => d.found(w.host_nobody(&h.asked, *port), e),
-                all if all.iter().all(|l| is_loopback(&l.address)) => {
-                    d.found(w.host_loopback(&h.asked, *port), e)
-                }
+                all if all.iter().all(|l| l.is_loopback()) => d.found(w.host_loopback(&h.asked, *port), e),
                 [first, ..] => d.ok(w.host_listens(&h.asked, *port, &first.process), e),
             }
         }
@@ -195,9 +193,4 @@ pub(super) fn network(d: &mut Desk<'_>) {
         }
     }
     d.by_hand();
-}
-
-fn is_loopback(address: &str) -> bool {
-    let bare = address.trim_start_matches('[').trim_end_matches(']');
-    bare.split('%').next().unwrap_or(bare).parse::<std::net::IpAddr>().is_ok_and(|a| a.is_loopback())
 }

@@ -6,7 +6,7 @@
 //! The guard of the cloud client admits exactly these lines ([`is_ours`]):
 //! whatever the code above asks for, nothing else is ever sent to a host.
 
-use super::commands::Command;
+use super::commands::{CLOCK, CONNTRACK, COUNTERS, Command, LOAD, command};
 
 /// What of a target is asked: where it should listen, and where its health is checked.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -40,19 +40,15 @@ fn is_plain(path: &str) -> bool {
         && path.bytes().all(|b| b.is_ascii_alphanumeric() || b"/_.-".contains(&b))
 }
 
-const fn command(id: &'static str, what: &'static str, run: &'static str) -> Command {
-    Command { id, what, run }
-}
-
 /// Name of the one command that is not the same for all: a request of the
 /// host to its own port.
 pub const LOCAL: &str = "local";
 
 /// The list. Each answer is capped by its own command.
 pub const BRIEF: &[Command] = &[
-    command("clock", "its clock", "date -u +%s.%N; date +%z"),
+    CLOCK,
     command("name", "name and processors", "hostname; nproc"),
-    command("uptime", "load", "cat /proc/loadavg"),
+    LOAD,
     command("memory", "memory and swap", "free -m"),
     command("disk", "disk space", "df -hP -x tmpfs -x devtmpfs | head -n 20"),
     command("inodes", "inodes", "df -iP -x tmpfs -x devtmpfs | head -n 20"),
@@ -63,16 +59,8 @@ pub const BRIEF: &[Command] = &[
         "ss -ltnp | head -n 40 | cut -c1-160",
     ),
     command("waiting", "connections the application has not closed", "ss -tan state close-wait | wc -l"),
-    command(
-        "counters",
-        "counters of the kernel",
-        "nstat -asz TcpExtListenOverflows TcpExtListenDrops TcpExtTCPTimeouts TcpOutRsts TcpEstabResets",
-    ),
-    command(
-        "conntrack",
-        "connection tracking",
-        "cat /proc/sys/net/netfilter/nf_conntrack_count /proc/sys/net/netfilter/nf_conntrack_max",
-    ),
+    COUNTERS,
+    CONNTRACK,
     command(
         "allowance",
         "packets beyond what the instance type may",
@@ -147,10 +135,12 @@ pub const BRIEF: &[Command] = &[
     ),
 ];
 
+/// The log of kernel messages, from wherever they were read.
+pub(super) const KERNEL: &str = "kernel";
 /// Where each of these answers comes from, for the name of its log.
 pub(super) const LOGS: [(&str, &str); 6] = [
-    ("kernel", "kernel"),
-    ("dmesg", "kernel"),
+    ("kernel", KERNEL),
+    ("dmesg", KERNEL),
     ("nginx-log", "/var/log/nginx/error.log"),
     ("httpd-log", "/var/log/httpd/error_log"),
     ("apache-log", "/var/log/apache2/error.log"),

@@ -11,16 +11,31 @@ pub struct Command {
     pub run: &'static str,
 }
 
-const fn command(id: &'static str, what: &'static str, run: &'static str) -> Command {
+pub(super) const fn command(id: &'static str, what: &'static str, run: &'static str) -> Command {
     Command { id, what, run }
 }
+
+pub(super) const LOAD: Command = command("uptime", "load", "cat /proc/loadavg");
+// Asked in the same words whatever carries them.
+pub(super) const CLOCK: Command = command("clock", "its clock", "date -u +%s.%N; date +%z");
+pub(super) const COUNTERS: Command = command(
+    "counters",
+    "counters of the kernel",
+    "nstat -asz TcpExtListenOverflows TcpExtListenDrops TcpExtTCPTimeouts TcpOutRsts TcpEstabResets",
+);
+
+pub(super) const CONNTRACK: Command = command(
+    "conntrack",
+    "connection tracking",
+    "cat /proc/sys/net/netfilter/nf_conntrack_count /proc/sys/net/netfilter/nf_conntrack_max",
+);
 
 /// Every command, in the order it runs. `nginx -T` is not among them: it opens,
 /// and where it is missing makes, the log files.
 pub const COMMANDS: &[Command] = &[
-    command("clock", "its clock", "date -u +%s.%N; date +%z"),
+    CLOCK,
     command("name", "name, processors, addresses", "hostname; nproc; hostname -I"),
-    command("uptime", "load", "cat /proc/loadavg"),
+    LOAD,
     command(
         "pressure",
         "what it waits for",
@@ -31,16 +46,8 @@ pub const COMMANDS: &[Command] = &[
     command("inodes", "inodes", "df -P -i"),
     command("sockets", "sockets by state", "ss -Htan | cut -d' ' -f1 | sort | uniq -c"),
     command("listening", "who listens where, and how long the queues are", "ss -Hltnp"),
-    command(
-        "counters",
-        "counters of the kernel",
-        "nstat -asz TcpExtListenOverflows TcpExtListenDrops TcpExtTCPTimeouts TcpOutRsts TcpEstabResets",
-    ),
-    command(
-        "conntrack",
-        "connection tracking",
-        "cat /proc/sys/net/netfilter/nf_conntrack_count /proc/sys/net/netfilter/nf_conntrack_max",
-    ),
+    COUNTERS,
+    CONNTRACK,
     command(
         "kernel",
         "kernel messages of the last half hour",

@@ -97,12 +97,11 @@ pub async fn observe_by(host: &Reached, asking: &Asking) -> Vec<Observation> {
         }
     }
     let mut out = vec![made(topic, Fact::Host(Box::new(seen)))];
+    let zone = zone.unwrap_or(TimeZone::UTC);
     for (file, text) in settings::files(answers.of("logs")) {
         let name = SafeText::capped(format!("{host}:{file}"), 200);
-        let lines = lines(&name, text, zone.clone().unwrap_or(TimeZone::UTC), at, skew);
-        out.push(made(Topic::Tail(name.clone()), Fact::LogLines(lines)));
-        let tail = Tail { mode: TailMode::Polled, note: "read once, when the host was asked".into() };
-        out.push(made(Topic::Tail(name), Fact::Tail(tail)));
+        let lines = lines(&name, text, zone.clone(), at, skew);
+        out.extend(read_once(name, lines).map(|(topic, fact)| made(topic, fact)));
     }
     out
 }
@@ -147,26 +146,28 @@ pub fn read_brief(ran: &Ran<'_>) -> Vec<Observation> {
         (off * 1000.0).round()
     });
     let skew = seen.clock_ms.unwrap_or(0.0);
-    let said = [answers.of("kernel"), answers.of("dmesg")].into_iter().find(|t| !t.is_empty());
-    let fresh = said.unwrap_or_default().lines().filter_map(|l| kernel_line(l, &zone, at));
-    seen.kernel = fresh.map(|l| SafeText::capped(l.trim_end(), 240)).take(LINES).collect();
-    let mut out = vec![made(Topic::Host(ran.asked.into()), Fact::Host(Box::new(seen)))];
+    // The journal has what dmesg has, with better times.
     let journal = !answers.of("kernel").is_empty();
-    for (id, file) in brief::LOGS {
-        if id == "dmesg" && journal {
-            continue;
-        }
+    let mut tails = Vec::new();
+    for (id, file) in brief::LOGS.into_iter().filter(|(id, _)| *id != "dmesg" || !journal) {
         let text: String = answers.of(id).lines().filter_map(|l| kernel_line(l, &zone, at)).collect();
-        if text.is_empty() || text.contains("No such file") {
-            continue;
+        if file == brief::KERNEL {
+            seen.kernel = text.lines().map(|l| SafeText::capped(l.trim_end(), 240)).take(LINES).collect();
         }
-        let name = SafeText::capped(format!("{}:{file}", ran.asked), 200);
-        let lines = lines(&name, &text, zone.clone(), at, skew);
-        out.push(made(Topic::Tail(name.clone()), Fact::LogLines(lines)));
-        let tail = Tail { mode: TailMode::Polled, note: "read once, when the host was asked".into() };
-        out.push(made(Topic::Tail(name), Fact::Tail(tail)));
+        if !text.is_empty() && !text.contains("No such file") {
+            let name = SafeText::capped(format!("{}:{file}", ran.asked), 200);
+            let lines = lines(&name, &text, zone.clone(), at, skew);
+            tails.extend(read_once(name, lines));
+        }
     }
-    out
+    let host = (Topic::Host(ran.asked.into()), Fact::Host(Box::new(seen)));
+    std::iter::once(host).chain(tails).map(|(topic, fact)| made(topic, fact)).collect()
+}
+
+/// Lines of a log that is not followed, and that it is not.
+fn read_once(name: SafeText, lines: Vec<LogLine>) -> [(Topic, Fact); 2] {
+    let tail = Tail { mode: TailMode::Polled, note: "read once, when the host was asked".into() };
+    [(Topic::Tail(name.clone()), Fact::LogLines(lines)), (Topic::Tail(name), Fact::Tail(tail))]
 }
 
 /// Kernel messages older than this are of another day.

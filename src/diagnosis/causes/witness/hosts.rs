@@ -3,7 +3,7 @@
 //! (systemctl(1)), AWS "Monitor network performance for ENA settings on your
 //! EC2 instance" (allowances).
 
-use super::{Place, Stand, Witness, is_loopback, numbers};
+use super::{Place, Stand, Witness, numbers};
 use crate::diagnosis::case::Case;
 use crate::diagnosis::causes::ballot::{Ballot, Seen};
 use crate::diagnosis::verdict::Weight::{Decisive, Strong, Weak};
@@ -69,13 +69,13 @@ impl Stand<'_> {
     pub(super) fn elsewhere(&self) -> Option<&Listening> {
         self.h.listening.iter().find(|l| {
             let system = l.port == 22 || OF_THE_SYSTEM.iter().any(|p| l.process.starts_with(p));
-            !system && !l.process.is_empty() && !is_loopback(&l.address) && !self.ports.contains(&l.port)
+            !system && !l.process.is_empty() && !l.is_loopback() && !self.ports.contains(&l.port)
         })
     }
 
     /// Every port requests come to is open to others.
     pub(super) fn serves(&self) -> bool {
-        let open = |p: &u16| self.listeners().any(|l| l.port == *p && !is_loopback(&l.address));
+        let open = |p: &u16| self.listeners().any(|l| l.port == *p && !l.is_loopback());
         self.is_target() && self.ports.iter().all(open)
     }
 
@@ -414,7 +414,7 @@ impl Witness<'_> {
     pub(super) fn queue(&self, b: &mut Ballot, failing: bool) {
         for h in self.targets() {
             let mut full = false;
-            for l in h.listeners().filter(|l| l.backlog > 0 && l.queued >= l.backlog) {
+            for l in h.listeners().filter(|l| l.is_full()) {
                 full = true;
                 let value = format!("{} of {} places taken on port {}", l.queued, l.backlog, l.port);
                 b.pro(

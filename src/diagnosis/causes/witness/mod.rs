@@ -295,8 +295,3 @@ fn addresses(p: &Probe) -> impl Iterator<Item = &str> {
 fn numbers(list: &[u16]) -> String {
     list.iter().map(u16::to_string).collect::<Vec<_>>().join(", ")
 }
-
-fn is_loopback(address: &str) -> bool {
-    let bare = address.trim_start_matches('[').trim_end_matches(']');
-    bare.split('%').next().unwrap_or(bare).parse::<IpAddr>().is_ok_and(|a| a.is_loopback())
-}

@@ -1,7 +1,7 @@
 //! What probes met: names, certificates, connections, answers.
 
 use super::hosts::is_housekeeping;
-use super::{LARGE, MALFORMED, Place, Stand, Witness, addresses, is_loopback, numbers};
+use super::{LARGE, MALFORMED, Place, Stand, Witness, addresses, numbers};
 use crate::diagnosis::causes::ballot::{Ballot, Seen};
 use crate::diagnosis::verdict::Weight::{self, Decisive, Strong, Weak};
 use crate::situation::Known;
@@ -160,7 +160,7 @@ impl Witness<'_> {
         }
         for h in self.targets().filter(|h| !h.h.listening.is_empty()) {
             if h.listeners().next().is_none() {
-                let others = h.h.listening.iter().filter(|l| !is_loopback(&l.address));
+                let others = h.h.listening.iter().filter(|l| !l.is_loopback());
                 let mut list: Vec<u16> = others.map(|l| l.port).filter(|p| *p != 22).collect();
                 list.sort_unstable();
                 list.dedup();
@@ -182,7 +182,7 @@ impl Witness<'_> {
             let value = format!("nothing listens on port {}", numbers(&h.ports));
             if on.peek().is_none() {
                 b.pro(Decisive, h.seen("listening ports", value));
-            } else if on.all(|l| is_loopback(&l.address)) {
+            } else if on.all(|l| l.is_loopback()) {
                 let value = format!("port {} listens on loopback only", numbers(&h.ports));
                 b.pro(Decisive, h.seen("listening ports", value));
             }

@@ -2,7 +2,7 @@
 //! and what surrounds the path. Certificates and functions are looked at
 //! always; they cost a call each and end on a date.
 
-use super::plan::{Ask, Focus, Plan, Work};
+use super::plan::{Ask, Plan, Work};
 use crate::diagnosis::series;
 use crate::situation::elb::TargetGroup;
 use crate::situation::metric::MetricKey;
@@ -106,14 +106,10 @@ const ASKED_WELL: usize = 2;
 impl Plan {
     /// Asks instances behind the targets what they say of themselves, once
     /// something is wrong and it is known which are in trouble.
-    pub(super) fn hosts(&mut self, s: &Situation, lb: &SafeText, focus: &Focus) {
+    pub(super) fn hosts(&mut self, s: &Situation, lb: &SafeText, groups: &[&TargetGroup]) {
         let Some(state) = s.lbs.get(lb) else { return };
-        let known = state.groups.value().into_iter().flatten();
-        let groups: Vec<&TargetGroup> = known
-            .filter_map(|g| s.groups.get(g)?.group.as_ref())
-            .filter(|g| focus.target_group.as_ref().is_none_or(|o| *o == g.arn))
-            .filter(|g| g.target_type.as_str() == "instance")
-            .collect();
+        let groups: Vec<&TargetGroup> =
+            groups.iter().copied().filter(|g| g.target_type.as_str() == "instance").collect();
         let told = groups.iter().all(|g| {
             s.groups.get(&g.arn).is_some_and(|x| x.health.value().is_some() || x.health.gap().is_some())
         });

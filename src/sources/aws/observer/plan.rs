@@ -124,10 +124,7 @@ pub fn plan(s: &Situation, focus: &Focus, options: &Options) -> Vec<(Ask, Work)>
     plan.0.push((Ask::EcsListing, Work::EcsListing));
     plan.fronts(s, &focus.front);
     if let Some(lb) = &focus.lb {
-        plan.load_balancer(s, lb, focus);
-        if options.ssm {
-            plan.hosts(s, lb, focus);
-        }
+        plan.load_balancer(s, lb, focus, options.ssm);
     }
     if (focus.lb.is_some() || focus.front.any()) && focus.clues {
         plan.add(Topic::LogGroups, Work::LogGroups(Clues::gather(s, options)));
@@ -175,7 +172,7 @@ impl Plan {
         }
     }
 
-    fn load_balancer(&mut self, s: &Situation, arn: &SafeText, focus: &Focus) {
+    fn load_balancer(&mut self, s: &Situation, arn: &SafeText, focus: &Focus, ssm: bool) {
         let state = s.lbs.get(arn);
         let lb = state.and_then(|l| l.lb.value());
         let known = state.and_then(|l| l.groups.value());
@@ -226,6 +223,9 @@ impl Plan {
         self.prefix_lists(s);
         self.ecs(s, &groups, focus);
         self.around(s, arn, &groups);
+        if ssm {
+            self.hosts(s, arn, &groups);
+        }
     }
 
     fn network(&mut self, s: &Situation, lb: Option<&LoadBalancer>, groups: &[&TargetGroup]) {
