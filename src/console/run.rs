@@ -49,6 +49,10 @@ const CLOSE: Duration = Duration::from_secs(5);
 const CLOSE_GONE: Duration = Duration::from_millis(700);
 /// How often a play moves on.
 const PLAY: Duration = Duration::from_millis(100);
+/// How old the ages in panes may be while nothing happens. The clock in the
+/// header goes on every second; a whole frame for it would be most of what an
+/// idle console costs.
+const AGES: Duration = Duration::from_millis(4500);
 /// How long the last frame may take.
 const DRAIN: Duration = Duration::from_millis(200);
 
@@ -444,8 +448,12 @@ impl<'a> Console<'a> {
             let last = self.meter.last.load(Ordering::Relaxed);
             self.update(state, Msg::Metered(Metered { bytes, frames, last }));
         }
-        // The clock.
-        state.dirty = true;
+        if state.rests() && self.last_frame.elapsed() < AGES && self.output.has_room() {
+            let picture = self.screen.clock(state);
+            self.output.frame(&std::mem::take(&mut self.aside), picture);
+        } else {
+            state.dirty = true;
+        }
     }
 
     fn signal(&mut self, state: &mut State, signal: Signal) {

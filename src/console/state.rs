@@ -498,6 +498,17 @@ impl State {
         self.judge();
     }
 
+    /// Only the clock tells this moment from the last frame: nothing changed,
+    /// nothing waits to be judged, and nothing on screen counts seconds.
+    pub fn rests(&self) -> bool {
+        !self.dirty
+            && !self.more_to_do
+            && self.stale == Stale::default()
+            && self.overlay.is_none()
+            && self.past.is_none()
+            && self.pace <= 1.0
+    }
+
     /// Judges the causes, at most every [`JUDGE_EVERY_MS`]: an error storm or a
     /// wave of answers makes one verdict, not a hundred. What is put off is
     /// done with the next frame after that; the clock alone makes one a second.

@@ -79,7 +79,8 @@ pub fn sanitise_multiline(text: &str) -> Cow<'_, str> {
     }
 }
 
-pub(super) fn is_plain(bytes: &[u8]) -> bool {
+/// Nothing but printable ASCII: a byte is a column.
+pub fn is_plain(bytes: &[u8]) -> bool {
     all_in_blocks(bytes, |b| matches!(b, b' '..=b'~'))
 }
 

@@ -32,6 +32,14 @@ pub fn truncate_with<'a>(text: &'a str, cols: usize, marker: &str) -> Cow<'a, st
     let mut end = 0;
     let marker = if width(marker) <= cols { marker } else { "" };
     let room = cols - width(marker);
+    // Of plain text a byte is a column, and between two of them may be cut.
+    if let Some(seen) = text.as_bytes().get(..=cols) {
+        if is_plain(seen) {
+            return Cow::Owned(format!("{}{marker}", &text[..room]));
+        }
+    } else if is_plain(text.as_bytes()) {
+        return Cow::Borrowed(text);
+    }
     let mut cut = 0;
     for (i, grapheme) in text.grapheme_indices(true) {
         let w = cell_width(grapheme);

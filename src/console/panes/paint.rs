@@ -6,7 +6,7 @@ use super::{mask, say};
 use crate::console::glyphs::Glyphs;
 use crate::console::state::{Mark, State};
 use crate::console::theme::{Role, Theme};
-use crate::text::{truncate_with, width};
+use crate::text::{is_plain, truncate_with, width};
 use jiff::Timestamp;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
@@ -169,6 +169,17 @@ pub fn put(ctx: &Ctx<'_>, buf: &mut Buffer, x: u16, y: u16, text: &str, columns:
         return 0;
     }
     let style = ctx.theme.base().patch(ctx.theme.style(role));
+    // Nearly all text is plain, and nearly all time would go into looking for
+    // characters that belong together. One more byte is looked at than there is
+    // room for: it may belong to the last.
+    let bytes = text.as_bytes();
+    let n = bytes.len().min(usize::from(room.width));
+    if is_plain(bytes.get(..=n).unwrap_or(bytes)) {
+        for (b, x) in bytes[..n].iter().zip(x..) {
+            buf[(x, y)].set_char(char::from(*b)).set_style(style);
+        }
+        return u16::try_from(n).unwrap_or(room.width);
+    }
     let (end, _) = buf.set_stringn(x, y, text, usize::from(room.width), style);
     end - x
 }

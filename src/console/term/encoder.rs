@@ -9,6 +9,7 @@
 use ratatui::buffer::{Buffer, Cell};
 use ratatui::style::{Color, Modifier};
 use std::io::Write;
+use std::ops::Range;
 use unicode_width::UnicodeWidthStr;
 
 /// Blanks in a row from which on erasing is shorter than writing them.
@@ -115,6 +116,17 @@ impl Encoder {
                 self.out.extend_from_slice(b"\x1b[?25h");
                 self.cursor_shown = Some(true);
             }
+        }
+    }
+
+    /// As [`Encoder::paint`], for some rows only and with the cursor hidden.
+    pub fn paint_rows(&mut self, next: &Buffer, rows: Range<u16>) {
+        if self.cursor_shown != Some(false) {
+            self.out.extend_from_slice(b"\x1b[?25l");
+            self.cursor_shown = Some(false);
+        }
+        for y in rows.start..rows.end.min(self.height).min(next.area.height) {
+            self.row(y, next);
         }
     }
 

@@ -2,7 +2,7 @@
 //! what differs from what the terminal shows.
 
 use super::encoder::Encoder;
-use crate::console::draw;
+use crate::console::{chrome, draw};
 use crate::console::state::State;
 use ratatui::backend::{Backend, ClearType, WindowSize};
 use ratatui::buffer::Cell;
@@ -83,6 +83,20 @@ impl Screen {
         let cursor = draw::draw(state, &mut self.frames.get_frame());
         let buffer = self.frames.current_buffer_mut();
         self.encoder.paint(buffer, cursor);
+        buffer.reset();
+        self.encoder.take()
+    }
+
+    /// As [`Screen::frame`], for the header alone: the rest stays as it is
+    /// shown. A whole frame where the terminal is not as it was.
+    pub fn clock(&mut self, state: &State) -> Vec<u8> {
+        if state.size != self.size || self.stale || self.size.0 == 0 || self.size.1 == 0 {
+            return self.frame(state);
+        }
+        let header = state.layout().header;
+        let buffer = self.frames.current_buffer_mut();
+        chrome::header(state, buffer, header);
+        self.encoder.paint_rows(buffer, header.top()..header.bottom());
         buffer.reset();
         self.encoder.take()
     }

@@ -511,6 +511,32 @@ fn an_idle_screen_says_the_time_and_no_more() {
     }
 }
 
+/// The clock alone is painted without the panes, and looks as a whole frame does.
+#[test]
+fn the_clock_moves_alone() {
+    use crate::console::term::Screen;
+    let mut sim = Sim::with_target();
+    sim.health(&[("i-1", "healthy", "")]).msg(Msg::Resize(120, 40));
+    let (mut screen, mut whole) = (Screen::new((120, 40)), Screen::new((120, 40)));
+    sim.state.settle();
+    assert_eq!(screen.frame(&sim.state), whole.frame(&sim.state));
+    sim.state.dirty = false;
+    sim.later(1);
+    assert!(sim.state.rests());
+    let clock = screen.clock(&sim.state);
+    assert!(!clock.is_empty() && clock.len() < 60);
+    assert!(whole.frame(&sim.state).starts_with(&clock), "the header comes first");
+    assert_eq!(screen.clock(&sim.state), b"", "said once");
+    sim.health(&[("i-1", "unhealthy", "Target.Timeout")]);
+    assert!(!sim.state.rests(), "something happened");
+    sim.state.settle();
+    screen.frame(&sim.state);
+    sim.state.dirty = false;
+    sim.keys("?");
+    sim.state.dirty = false;
+    assert!(!sim.state.rests(), "an overlay may count seconds");
+}
+
 /// Whatever is typed on whatever screen, nothing panics and a frame can be drawn.
 mod any_keys {
     use super::*;
