@@ -282,6 +282,9 @@ fn idle(out: &mut String, p: &Probe, k: &KeepAlive) {
     if !k.unasked.is_empty() {
         wrap(out, "    ", 4, &format!("before the end it said: {}", k.unasked));
     }
+    for other in p.kept_each.iter().filter(|o| o.address != k.address) {
+        wrap(out, "    ", 4, &format!("{} kept it {}", other.address, other.words()));
+    }
     for r in &k.reuses {
         let sign = if r.ok { "+" } else { "x" };
         wrap(out, &format!("    {sign} "), 6, &format!("used again after {} s: {}", r.idle_s, r.result));

@@ -39,7 +39,11 @@ pub struct Probe {
     pub keepalive_s: Option<f64>,
     /// How the server ended it.
     pub closed_by: Option<ClosedBy>,
+    /// Where several addresses were measured: of the one that keeps them the
+    /// shortest time, as are the two values above.
     pub keepalive: Option<KeepAlive>,
+    /// Each of the addresses, where several were measured.
+    pub kept_each: Vec<Kept>,
     pub repeat: Option<Repeat>,
     /// Everything that is wrong or worth knowing, in the order of the path.
     pub faults: Vec<Fault>,
@@ -50,18 +54,8 @@ pub struct Probe {
 impl Probe {
     /// What it measured of idle connections; `None` when it did not.
     pub fn kept(&self) -> Option<Kept> {
-        let k = self.keepalive.as_ref()?;
-        if self.keepalive_s.is_none() && k.at_least_s.is_none() && !k.closes_each {
-            return None;
-        }
-        Some(Kept {
-            url: self.url.clone(),
-            address: k.address.clone(),
-            seconds: self.keepalive_s,
-            closed_by: self.closed_by,
-            at_least_s: k.at_least_s,
-            closes_each: k.closes_each,
-        })
+        let kept = Kept::of(&self.url, self.keepalive.as_ref()?, self.keepalive_s, self.closed_by);
+        (kept.seconds.is_some() || kept.at_least_s.is_some() || kept.closes_each).then_some(kept)
     }
 }
 
@@ -78,6 +72,36 @@ pub struct Kept {
     pub at_least_s: Option<f64>,
     /// It keeps none at all.
     pub closes_each: bool,
+}
+
+impl Kept {
+    /// What was measured at one address; `seconds` and `by` when it was seen ending.
+    pub fn of(url: &SafeText, k: &KeepAlive, seconds: Option<f64>, by: Option<ClosedBy>) -> Kept {
+        Kept {
+            url: url.clone(),
+            address: k.address.clone(),
+            seconds,
+            closed_by: by,
+            at_least_s: k.at_least_s,
+            closes_each: k.closes_each,
+        }
+    }
+
+    /// `for 5.00 s`, `not at all`.
+    pub fn words(&self) -> String {
+        match (self.closes_each, self.seconds, self.at_least_s) {
+            (true, ..) => "not at all".into(),
+            (_, Some(s), _) => format!("for {s:.2} s"),
+            (_, None, Some(s)) => format!("for more than {s:.0} s"),
+            (_, None, None) => "for a time that is not known".into(),
+        }
+    }
+
+    /// Seconds by which addresses are compared: none at all is the shortest,
+    /// and what nobody saw ending comes last.
+    pub fn order(&self) -> f64 {
+        if self.closes_each { 0.0 } else { self.seconds.unwrap_or(f64::INFINITY) }
+    }
 }
 
 /// How a connection was ended by the other side.

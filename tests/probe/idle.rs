@@ -115,3 +115,17 @@ async fn many_are_measured_side_by_side() {
     }
     assert!(ended.load(Ordering::SeqCst) >= 50);
 }
+
+#[test]
+fn each_address_is_watched_and_the_shortest_counts() {
+    let (short, long) = (keeps(Duration::from_secs(1), true), keeps(Duration::from_millis(2500), false));
+    let (code, v) =
+        probe(&[&long.url(), "--keepalive", "--via", &long.at.to_string(), "--via", &short.at.to_string()]);
+    assert_eq!(code, 0, "{v:#}");
+    assert!((v["keepalive_s"].as_f64().unwrap() - 1.0).abs() < 0.2, "{v:#}");
+    assert_eq!((&v["closed_by"], &v["keepalive"]["address"]), (&"rst".into(), &short.at.to_string().into()));
+    let each = v["kept_each"].as_array().unwrap();
+    assert_eq!(each.len(), 2);
+    assert!((each[0]["seconds"].as_f64().unwrap() - 2.5).abs() < 0.2, "{v:#}");
+    assert!(v["faults"].as_array().unwrap().iter().any(|f| f["id"] == "idle-differs"), "{v:#}");
+}

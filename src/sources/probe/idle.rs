@@ -30,6 +30,11 @@ pub const PAUSES: [Duration; 5] = [
 /// Requests are sent one after another; this long lies between two.
 const APART: Duration = Duration::from_millis(20);
 
+/// How long the first requests of one address take up, with so many pauses.
+pub fn span(pauses: usize) -> Duration {
+    APART * u32::try_from(pauses + 1).unwrap_or(1)
+}
+
 /// What came out of it: seconds and who closed how, where it was seen.
 #[derive(Debug, Default)]
 pub struct Measured {

@@ -24,7 +24,7 @@ pub use exchange::{Request, USER_AGENT};
 pub use stats::apart;
 pub use url::{Url, check_host};
 
-use crate::situation::probe::{Connect, Exchange, Fault, Phases, Probe, Reach};
+use crate::situation::probe::{Connect, Exchange, Fault, Kept, Phases, Probe, Reach};
 use crate::text::SafeText;
 use jiff::Timestamp;
 use std::collections::BTreeSet;
@@ -210,11 +210,8 @@ pub async fn probe(ask: &Ask, say: &Say) -> Probe {
         judge_repeat(&r, &mut p.faults);
         p.repeat = Some(r);
     }
-    if let (Some(plan), Some(dial)) = (&ask.keepalive, dials.first()) {
-        let m = idle::measure(dial, plan.max, &plan.pauses, ask.timeout, say).await;
-        (p.keepalive_s, p.closed_by) = (m.seconds, m.closed_by);
-        judge_idle(&m, &mut p.faults);
-        p.keepalive = Some(m.report);
+    if let Some(plan) = &ask.keepalive {
+        idle_of(ask, plan, &dials, say, &mut p).await;
     }
     if let Some(task) = authority
         && let Ok(found) = task.await
@@ -227,6 +224,36 @@ pub async fn probe(ask: &Ask, say: &Say) -> Probe {
     }
     p.took_ms = tcp::ms(started);
     p
+}
+
+/// How long each address keeps an idle connection, all watched side by side.
+async fn idle_of(ask: &Ask, plan: &Idle, dials: &[Dial], say: &Say, p: &mut Probe) {
+    let watched = dials.iter().zip(0u32..).map(|(dial, n)| async move {
+        // Requests stay one after another, those of other addresses included.
+        tokio::time::sleep(idle::span(plan.pauses.len()) * n).await;
+        idle::measure(dial, plan.max, &plan.pauses, ask.timeout, say).await
+    });
+    let all = futures::future::join_all(watched).await;
+    all.iter().for_each(|m| judge_idle(m, &mut p.faults));
+    let each: Vec<Kept> =
+        all.iter().map(|m| Kept::of(&p.url, &m.report, m.seconds, m.closed_by)).collect();
+    let shortest = each.iter().zip(all).min_by(|a, b| a.0.order().total_cmp(&b.0.order()));
+    let Some((first, m)) = shortest else { return };
+    let longest = each.iter().max_by(|a, b| a.order().total_cmp(&b.order()));
+    if let Some(last) = longest.filter(|l| l.order() - first.order() > 1.0) {
+        let text = format!(
+            "{} keeps an idle connection {}, {} {}",
+            first.address,
+            first.words(),
+            last.address,
+            last.words()
+        );
+        p.faults.push(Fault::notice("idle-differs", text));
+    }
+    (p.keepalive_s, p.closed_by, p.keepalive) = (m.seconds, m.closed_by, Some(m.report));
+    if each.len() > 1 {
+        p.kept_each = each;
+    }
 }
 
 /// Addresses to try, how long finding them took, and whether a name was looked up.
