@@ -4,7 +4,8 @@ use badgate::sources::probe::{Ask, Servers, probe, quietly};
 use hickory_resolver::proto::op::{Message, OpCode, ResponseCode};
 use hickory_resolver::proto::rr::rdata::{A, CNAME, NS, SOA};
 use hickory_resolver::proto::rr::{Name, RData, Record, RecordType};
-use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
+use std::io::{Read, Write};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -96,18 +97,40 @@ async fn the_chain_of_names_comes_with_its_times_to_live() {
 
 #[tokio::test]
 async fn a_thousand_records_are_bounded_and_metadata_behind_a_name_is_refused() {
-    // What does not fit a datagram: cut to what does, as servers do, without the mark.
-    let many = serve("127.0.0.1", 0, |n, kind, m| {
-        for i in 0..60u8 {
-            if kind == RecordType::A {
-                m.add_answer(Record::from_rdata(n.clone(), 1, RData::A(A(Ipv4Addr::new(127, 0, 1, i)))));
-            }
-        }
+    // They do not fit a datagram: it says so, and they come over TCP.
+    let many = serve("127.0.0.1", 0, |_, _, m| {
+        m.metadata.truncation = true;
         Some(())
     });
+    let listener = TcpListener::bind(many).unwrap();
+    std::thread::spawn(move || {
+        for mut stream in listener.incoming().flatten() {
+            std::thread::spawn(move || {
+                let mut length = [0u8; 2];
+                while stream.read_exact(&mut length).is_ok() {
+                    let mut question = vec![0u8; usize::from(u16::from_be_bytes(length))];
+                    stream.read_exact(&mut question).unwrap();
+                    let q = Message::from_vec(&question).unwrap();
+                    let mut m = Message::response(q.metadata.id, OpCode::Query);
+                    m.add_queries(q.queries.clone());
+                    let asked = &q.queries[0];
+                    for i in 0..1000u16 {
+                        if asked.query_type() == RecordType::A {
+                            let [a, b] = i.to_be_bytes();
+                            let address = RData::A(A(Ipv4Addr::new(127, 1, a, b)));
+                            m.add_answer(Record::from_rdata(asked.name().clone(), 1, address));
+                        }
+                    }
+                    let answer = m.to_vec().unwrap();
+                    let length = u16::try_from(answer.len()).unwrap().to_be_bytes();
+                    stream.write_all(&[&length, answer.as_slice()].concat()).unwrap();
+                }
+            });
+        }
+    });
     let p = ask("shop.example.com", many, None).await;
-    assert_eq!((p.connects.len(), p.addresses_left), (16, 44));
-    assert_eq!((p.dns.as_ref().unwrap().answers[0].records.len(), p.dns.unwrap().answers[0].left), (32, 28));
+    assert_eq!((p.connects.len(), p.addresses_left), (16, 984));
+    assert_eq!((p.dns.as_ref().unwrap().answers[0].records.len(), p.dns.unwrap().answers[0].left), (32, 968));
 
     let metadata = serve("127.0.0.1", 0, |n, kind, m| {
         if kind == RecordType::A {

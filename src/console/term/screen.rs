@@ -2,8 +2,8 @@
 //! what differs from what the terminal shows.
 
 use super::encoder::Encoder;
-use crate::console::{chrome, draw};
 use crate::console::state::State;
+use crate::console::{chrome, draw};
 use ratatui::backend::{Backend, ClearType, WindowSize};
 use ratatui::buffer::Cell;
 use ratatui::layout::{Position, Rect, Size};

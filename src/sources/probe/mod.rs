@@ -235,8 +235,7 @@ async fn idle_of(ask: &Ask, plan: &Idle, dials: &[Dial], say: &Say, p: &mut Prob
     });
     let all = futures::future::join_all(watched).await;
     all.iter().for_each(|m| judge_idle(m, &mut p.faults));
-    let each: Vec<Kept> =
-        all.iter().map(|m| Kept::of(&p.url, &m.report, m.seconds, m.closed_by)).collect();
+    let each: Vec<Kept> = all.iter().map(|m| Kept::of(&p.url, &m.report, m.seconds, m.closed_by)).collect();
     let shortest = each.iter().zip(all).min_by(|a, b| a.0.order().total_cmp(&b.0.order()));
     let Some((first, m)) = shortest else { return };
     let longest = each.iter().max_by(|a, b| a.order().total_cmp(&b.order()));
