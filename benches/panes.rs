@@ -118,7 +118,7 @@ fn press(state: &mut State, action: Action) {
 }
 
 fn draw(state: &State, buf: &mut Buffer) {
-    panes::draw_into(black_box(state), buf);
+    panes::draw(black_box(state), buf);
 }
 
 fn screen() -> Buffer {

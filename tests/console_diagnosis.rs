@@ -95,7 +95,7 @@ impl Desk {
         self.msg(Msg::Resize(w, h));
         self.state.settle();
         let mut terminal = Terminal::new(TestBackend::new(w, h)).unwrap();
-        terminal.draw(|frame| _ = draw::draw(&self.state, frame)).unwrap();
+        terminal.draw(|frame| _ = draw::draw(&self.state, frame.buffer_mut())).unwrap();
         let buf = terminal.backend().buffer();
         let mut out = String::new();
         for y in 0..h {

@@ -87,7 +87,7 @@ fn screen(state: &mut State, w: u16, h: u16) -> String {
     state.settle();
     let mut terminal = Terminal::new(TestBackend::new(w, h)).unwrap();
     let mut cursor = None;
-    terminal.draw(|frame| cursor = draw::draw(state, frame)).unwrap();
+    terminal.draw(|frame| cursor = draw::draw(state, frame.buffer_mut())).unwrap();
     let buf = terminal.backend().buffer();
     let mut out = String::new();
     for y in 0..h {

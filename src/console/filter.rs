@@ -1,4 +1,5 @@
-//! The pattern of `/`: a regular expression, `!` in front turns it around.
+//! The pattern of `/`: a regular expression, `!` in front turns it around, and
+//! behind `~` stand letters that come in this order, not far from each other.
 //! Behind `where ` stands an expression about rows of access logs instead, as
 //! for `badgate logs --where`: `where status=502 and took>1s`.
 
@@ -11,6 +12,11 @@ use regex::{Regex, RegexBuilder};
 const COMPILED_MAX: usize = 1 << 20;
 /// What stands before an expression.
 const WHERE: &str = "where ";
+/// What stands before letters to be found with others between them.
+const FUZZY: char = '~';
+/// How many others there may be between two letters of a word. With more, a
+/// log line fits almost anything.
+const BETWEEN: &str = ".{0,8}?";
 /// A pattern that is found nowhere: an expression has no place in a line.
 const NOWHERE: &str = "[^\\s\\S]";
 /// What a row's duration is compared with to tell its shape, in seconds: the
@@ -45,12 +51,20 @@ impl Filter {
         if pattern.is_empty() {
             return Ok(None);
         }
+        let minds_case = pattern.chars().any(char::is_uppercase);
         let (pattern, rows) = match pattern.strip_prefix(WHERE) {
-            Some(text) => (NOWHERE, Some(text.parse::<Where>().map_err(|e| SafeText::new(e.to_string()))?)),
-            None => (pattern, None),
+            Some(text) => {
+                let rows = text.parse::<Where>().map_err(|e| SafeText::new(e.to_string()))?;
+                (NOWHERE.to_owned(), Some(rows))
+            }
+            None => match pattern.strip_prefix(FUZZY) {
+                Some(letters) if letters.trim().is_empty() => return Ok(None),
+                Some(letters) => (fuzzy(letters), None),
+                None => (pattern.to_owned(), None),
+            },
         };
-        let regex = RegexBuilder::new(pattern)
-            .case_insensitive(!pattern.chars().any(char::is_uppercase))
+        let regex = RegexBuilder::new(&pattern)
+            .case_insensitive(!minds_case)
             .size_limit(COMPILED_MAX)
             .build()
             .map_err(|e| one_line(&e))?;
@@ -69,6 +83,15 @@ impl Filter {
         };
         fits != self.inverse
     }
+}
+
+/// `wb 80` finds `web-1 10.0.1.5:8080`: the letters of each word in order and
+/// near each other, the words in order at any distance.
+fn fuzzy(letters: &str) -> String {
+    let near = |word: &str| {
+        word.chars().map(|c| regex::escape(c.encode_utf8(&mut [0; 4]))).collect::<Vec<_>>().join(BETWEEN)
+    };
+    letters.split_whitespace().map(near).collect::<Vec<_>>().join(".*?")
 }
 
 /// The regex crate explains over several lines with a caret; the last line
@@ -93,6 +116,22 @@ mod tests {
         assert!(keeps("50[234]", "status 502"));
         assert!(Filter::parse("", true).unwrap().is_none());
         assert!(Filter::parse("!", true).unwrap().is_none());
+    }
+
+    #[test]
+    fn letters_are_found_with_others_between_them() {
+        let keeps = |p: &str, t: &str| Filter::parse(p, true).unwrap().unwrap().keeps(t);
+        let row = "unhealthy i-0b8a3f24:8080 web-2 Target.Timeout";
+        for p in ["~unh", "~uhlt", "~wb2", "~w2 tmo", "~8080 web", "~i-08a", "~tt"] {
+            assert!(keeps(p, row), "{p}");
+            assert!(!keeps(&format!("!{p}"), row), "{p}");
+        }
+        for p in ["~utt", "~web unh", "~Unh", "~2w.*", "~wb[2]"] {
+            assert!(!keeps(p, row), "{p}");
+        }
+        assert!(keeps("~a.b", "a-.-b") && !keeps("~a.b", "a--b"), "a letter is a letter");
+        assert!(Filter::parse("~", true).unwrap().is_none());
+        assert!(Filter::parse("!~ ", true).unwrap().is_none());
     }
 
     #[test]

@@ -322,7 +322,7 @@ pub const TABLE: &[Binding] = &[
         "filter",
         &["/"],
         "filter",
-        "filter: a regular expression, !not this, where status=5xx",
+        "filter: regular expression, !not, ~fuzzy, where status=5xx",
     ),
     bind(Action::NextMatch, "next-match", &["n"], "", "next match"),
     bind(Action::PreviousMatch, "previous-match", &["N"], "", "previous match"),

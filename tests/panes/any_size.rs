@@ -65,7 +65,7 @@ fn deed() -> impl Strategy<Value = Deed> {
 fn draw(state: &State) -> Buffer {
     let (w, h) = state.size;
     let mut buf = Buffer::filled(Rect::new(0, 0, w + 3, h + 2), Cell::new("@"));
-    panes::draw_into(state, &mut buf);
+    panes::draw(state, &mut buf);
     for y in 0..h + 2 {
         for x in 0..w + 3 {
             if x >= w || y >= h {

@@ -18,7 +18,7 @@ pub fn drawn(state: &mut State, width: u16, height: u16) -> Buffer {
     state.size = (width, height);
     state.settle();
     let mut terminal = Terminal::new(TestBackend::new(width, height)).unwrap();
-    terminal.draw(|frame| panes::draw(state, frame)).unwrap();
+    terminal.draw(|frame| panes::draw(state, frame.buffer_mut())).unwrap();
     terminal.backend().buffer().clone()
 }
 

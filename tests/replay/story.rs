@@ -50,7 +50,7 @@ pub fn screen(state: &mut State, w: u16, h: u16) -> String {
     update::update(state, Msg::Resize(w, h));
     state.settle();
     let mut terminal = Terminal::new(TestBackend::new(w, h)).unwrap();
-    terminal.draw(|frame| _ = draw::draw(state, frame)).unwrap();
+    terminal.draw(|frame| _ = draw::draw(state, frame.buffer_mut())).unwrap();
     let buf = terminal.backend().buffer();
     let mut out = String::new();
     for y in 0..h {

@@ -8,15 +8,13 @@ use crate::console::textbox::TextBox;
 use crate::console::theme::Role;
 use crate::sources::host::{COMMANDS, follow_script};
 use crate::text::{truncate_with, width};
-use ratatui::Frame;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
 
 /// Draws the overlay, if there is one; gives the place of the cursor.
-pub fn draw(state: &State, frame: &mut Frame<'_>) -> Option<(u16, u16)> {
-    let screen = frame.area();
-    let buf = frame.buffer_mut();
+pub fn draw(state: &State, buf: &mut Buffer) -> Option<(u16, u16)> {
+    let screen = buf.area;
     match state.overlay.as_ref()? {
         Overlay::Help { scroll } => {
             let area = popup_area(screen, 78, screen.height);

@@ -38,19 +38,13 @@ use crate::situation::Reason;
 use crate::text::SafeText;
 use jiff::Timestamp;
 use paint::{Ctx, Seg, Spread};
-use ratatui::Frame;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::text::Line;
 
 /// Draws path strip, tabs, panes and diagnosis line into the rectangles of
 /// [`super::layout::compute`].
-pub fn draw(state: &State, frame: &mut Frame<'_>) {
-    draw_into(state, frame.buffer_mut());
-}
-
-/// As [`draw`], into a buffer.
-pub fn draw_into(state: &State, buf: &mut Buffer) {
+pub fn draw(state: &State, buf: &mut Buffer) {
     let layout = state.layout();
     if !layout.strip.is_empty() {
         strip::draw(state, layout.strip, buf);
