@@ -20,7 +20,7 @@ pub use target::Target;
 use crate::config::{Color, Config, Redact, Sync, Theme, is_log_group};
 use crate::procedure::Lang;
 use crate::sources::host::Reached;
-use crate::sources::{Every, Options};
+use crate::sources::{Every, MOST_PLACES, Options, Scope};
 use clap::{Args, CommandFactory, Parser, Subcommand};
 use std::ffi::OsString;
 use std::net::IpAddr;
@@ -149,10 +149,10 @@ struct SnapshotArgs {
 
 #[derive(Args, Debug)]
 struct ObserveArgs {
-    /// AWS profile [default: AWS_PROFILE]
+    /// AWS profile; may be repeated, all are searched at once [default: AWS_PROFILE]
     #[arg(long, value_name = "NAME", value_parser = profile)]
     profile: Vec<String>,
-    /// AWS region [default: AWS_REGION, then the profile's]
+    /// AWS region; may be repeated, each profile is searched in each [default: AWS_REGION, then the profile's]
     #[arg(long, value_name = "NAME", value_parser = region)]
     region: Vec<String>,
     /// Log group to follow; may be repeated
@@ -218,8 +218,8 @@ pub struct Screen {
 /// How and what to observe, checked.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Observe {
-    pub profile: Option<String>,
-    pub region: Option<String>,
+    /// Where to look, first the one that was named first; never empty.
+    pub places: Vec<Scope>,
     pub log_groups: Vec<String>,
     pub log_files: Vec<PathBuf>,
     pub since: Duration,
@@ -240,9 +240,11 @@ impl Observe {
     /// What the sources are told. `live` is true for the console.
     pub fn options(&self, target: Option<&Target>, config: &Config, live: bool) -> Options {
         let names = target.map(Target::names).unwrap_or_default();
+        let first = self.places.first().cloned().unwrap_or_default();
         Options {
-            profile: self.profile.clone(),
-            region: self.region.clone(),
+            profile: first.profile,
+            region: first.region,
+            places: self.places.clone(),
             log_groups: self.log_groups.clone(),
             config_log_groups: config.log_groups_for(&names),
             since: Some(jiff::Span::new().seconds(i64::try_from(self.since.as_secs()).unwrap_or(1800))),
@@ -536,8 +538,7 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Invocation, Sto
 
 fn checked(a: ObserveArgs) -> Result<Observe, Stop> {
     Ok(Observe {
-        profile: only_one("--profile", a.profile)?,
-        region: only_one("--region", a.region)?,
+        places: places(a.profile, a.region)?,
         log_groups: a.log_group,
         log_files: a.log_file,
         since: a.since,
@@ -550,6 +551,33 @@ fn checked(a: ObserveArgs) -> Result<Observe, Stop> {
         lang: a.lang,
         config: a.config,
     })
+}
+
+/// Every profile in every region, in the order they were named, each once.
+fn places(profiles: Vec<String>, regions: Vec<String>) -> Result<Vec<Scope>, Stop> {
+    let once = |all: Vec<String>| {
+        let mut out: Vec<Option<String>> = Vec::new();
+        for one in all {
+            if !out.contains(&Some(one.clone())) {
+                out.push(Some(one));
+            }
+        }
+        if out.is_empty() { vec![None] } else { out }
+    };
+    let (profiles, regions) = (once(profiles), once(regions));
+    let all = profiles.len() * regions.len();
+    if all > MOST_PLACES {
+        return Err(Stop::usage(format!(
+            "--profile and --region name {all} places to search ({} x {}); at most {MOST_PLACES} are searched at once: name fewer",
+            profiles.len(),
+            regions.len()
+        )));
+    }
+    let of = |profile: &Option<String>| {
+        let profile = profile.clone();
+        regions.iter().map(move |region| Scope { profile: profile.clone(), region: region.clone() })
+    };
+    Ok(profiles.iter().flat_map(of).collect())
 }
 
 /// The same value twice is no contradiction; two values wait for a version that can hold them.

@@ -140,6 +140,7 @@ fn the_load_balancer_picker() {
         kind: "application".into(),
         dns_name: format!("{name}-123.eu-west-1.elb.amazonaws.com").into(),
         region: "eu-west-1".into(),
+        place: "".into(),
         errors,
     };
     let list = vec![

@@ -64,6 +64,7 @@ fn child() {
         caps: Caps::detect(Wishes::default(), |n| std::env::var(n).ok()),
         theme: Theme::default(),
         label: SafeText::default(),
+        faces: std::collections::BTreeMap::new(),
         keymap: Keymap::default(),
         procedure: Arc::new(Procedure::load(Lang::En).unwrap()),
         words: Arc::new(Catalogue::load("en").unwrap()),

@@ -165,7 +165,8 @@ async fn observe(mut link: Link, target: String, within: Duration) -> Result<Vec
             | Event::Hosts(_)
             | Event::Under { .. }
             | Event::Acted { .. }
-            | Event::Over { .. } => {}
+            | Event::Over { .. }
+            | Event::Place { .. } => {}
         }
     }
     if all.is_empty() {
@@ -179,11 +180,16 @@ fn nothing(line: &str) -> Failure {
 }
 
 fn several(asked: &SafeText, list: &[Candidate]) -> Failure {
-    let names: Vec<&str> = list.iter().take(NAMED).map(|c| c.name.as_str()).collect();
+    let of = |c: &Candidate| match c.place.as_str() {
+        "" => c.name.to_string(),
+        place => format!("{} in {place}", c.name),
+    };
+    let names: Vec<String> = list.iter().take(NAMED).map(of).collect();
+    let what = match list.iter().all(|c| c.place.is_empty()) {
+        true => "name one of them",
+        false => "name one of them, or one --profile and one --region",
+    };
     let rest = list.len().saturating_sub(NAMED);
     let more = if rest > 0 { format!(" and {rest} more") } else { String::new() };
-    Failure::usage(format!(
-        "'{asked}' fits several load balancers: {}{more}; name one of them",
-        names.join(", ")
-    ))
+    Failure::usage(format!("'{asked}' fits several load balancers: {}{more}; {what}", names.join(", ")))
 }

@@ -7,7 +7,7 @@ use crate::doctor::Item;
 use crate::doctor::{Section, State, terminal, to_json, to_text, worst};
 #[cfg(feature = "aws")]
 use crate::{
-    sources::{Command, Event, Link, Want},
+    sources::{Command, Event, Link, Scope, Want},
     text::SafeText,
 };
 use std::process::{self, Stdio};
@@ -39,14 +39,33 @@ fn cloud(_: &Doctor) -> Result<Vec<Section>, Failure> {
     Ok(vec![Section { title: "AWS".into(), items: vec![item] }])
 }
 
-/// Observes TARGET once, or what there is, and judges the calls that took.
+/// Each place in turn: what one of them may says nothing of another.
 #[cfg(feature = "aws")]
 fn cloud(args: &Doctor) -> Result<Vec<Section>, Failure> {
+    let several = args.observe.places.len() > 1;
+    let mut all = Vec::new();
+    for place in &args.observe.places {
+        for mut section in cloud_in(args, place)? {
+            if several {
+                section.title = format!("{} in {}", section.title, place.name()).into();
+            }
+            all.push(section);
+        }
+    }
+    Ok(all)
+}
+
+/// Observes TARGET once, or what there is, and judges the calls that took.
+#[cfg(feature = "aws")]
+fn cloud_in(args: &Doctor, place: &Scope) -> Result<Vec<Section>, Failure> {
     use crate::doctor::cloud::{Facts, Need, sections};
     let config = super::config(args.observe.config.as_deref())?;
     let mut options = args.observe.options(args.target.as_ref(), &config, false);
     // What is wrong with the target is not the question here.
     options.ssm = false;
+    options.profile.clone_from(&place.profile);
+    options.region.clone_from(&place.region);
+    options.places = Vec::new();
     let target = args.target.as_ref().map(|t| t.text().to_owned()).unwrap_or_default();
     let within = args.observe.timeout;
     let mut facts = crate::console::run::block_on(async move {

@@ -134,6 +134,7 @@ fn play(args: &Args, drill: Drill, started: Instant) -> Result<u8, Failure> {
             caps,
             theme: theme(screen.theme.unwrap_or(config.theme), caps.depth, Tint::None),
             label: SafeText::from("DRILL 6x"),
+            faces: std::collections::BTreeMap::new(),
             keymap,
             procedure,
             words,

@@ -8,13 +8,14 @@ use crate::console::caps::{Caps, Choice, Depth, GlyphSet, Wishes};
 use crate::console::keys::Keymap;
 use crate::console::record::Journal;
 use crate::console::run::{ConsoleConfig, Ended, How, Part, RunError, block_on, run as console};
-use crate::console::state::Incident;
+use crate::console::state::{Face, Incident};
 use crate::console::theme::{Theme, ThemeName, Tint};
 use crate::diagnosis::catalogue::Catalogue;
 use crate::journal::{Mode, OpenError, SUFFIX, author, free_path, stem};
 use crate::procedure::Procedure;
 use crate::text::SafeText;
 use jiff::Timestamp;
+use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, mpsc};
@@ -52,8 +53,26 @@ fn start(args: &Open, part: Part, started: Instant) -> Result<u8, Failure> {
 
     let var = |name: &str| std::env::var(name).ok();
     let caps = Caps::detect(wishes(&args.screen, &config), var);
-    let profile = args.observe.profile.clone().or_else(|| var("AWS_PROFILE")).unwrap_or_default();
-    let style = config.profile.get(&profile).cloned().unwrap_or_default();
+    let depth = caps.depth;
+    let palette = args.screen.theme.unwrap_or(config.theme);
+    let face = |profile: Option<&String>| {
+        let profile = profile.cloned().or_else(|| var("AWS_PROFILE")).unwrap_or_default();
+        let style = config.profile.get(&profile).cloned().unwrap_or_default();
+        Face {
+            theme: theme(palette, depth, tint(&profile, &style)),
+            label: SafeText::capped(&style.label, 16),
+        }
+    };
+    let mut faces: BTreeMap<SafeText, Face> = BTreeMap::new();
+    for place in &args.observe.places {
+        let name = SafeText::new(place.profile.as_deref().unwrap_or_default());
+        faces.insert(name, face(place.profile.as_ref()));
+    }
+    // Which of several profiles it is, is known when the target was found.
+    let first = match faces.len() {
+        0 | 1 => faces.pop_first().map_or_else(|| face(None), |(_, f)| f),
+        _ => Face { theme: theme(palette, depth, Tint::None), label: SafeText::default() },
+    };
     let console_config = ConsoleConfig {
         incident: Incident {
             name: name_of(&path),
@@ -65,8 +84,9 @@ fn start(args: &Open, part: Part, started: Instant) -> Result<u8, Failure> {
         },
         target,
         caps,
-        theme: theme(args.screen.theme.unwrap_or(config.theme), caps.depth, tint(&profile, &style)),
-        label: SafeText::capped(&style.label, 16),
+        theme: first.theme,
+        label: first.label,
+        faces,
         keymap,
         procedure,
         words: Arc::new(words),

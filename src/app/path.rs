@@ -4,6 +4,8 @@ use super::{Failure, print, snapshot};
 use crate::cli::{End, Path};
 use crate::diagnosis::path::{Endpoint, Network, Verdict, evaluate};
 use crate::report::path::to_text;
+#[cfg(feature = "aws")]
+use crate::situation::Observation;
 use crate::situation::Situation;
 use crate::text::SafeText;
 
@@ -60,12 +62,6 @@ fn endpoint(e: &End, s: &Situation, args: &Path) -> Result<Endpoint, Failure> {
 fn live(args: &Path) -> Result<Situation, Failure> {
     use crate::sources::Options;
     use crate::sources::aws::path::observe;
-    let options = Options {
-        profile: args.profile.clone(),
-        region: args.region.clone(),
-        call_timeout: Some(args.timeout),
-        ..Options::default()
-    };
     let ends = [&args.from, &args.to].map(|e| match e {
         End::Internet => Endpoint::Internet,
         End::Address(ip) => Endpoint::Address(*ip),
@@ -73,14 +69,54 @@ fn live(args: &Path) -> Result<Situation, Failure> {
         End::Interface(id) => Endpoint::Interface(id.as_str().into()),
         End::LoadBalancer(name) => Endpoint::LoadBalancer(name.as_str().into()),
     });
-    let observed = crate::console::run::block_on(observe(options, ends.to_vec()))
+    let asks = args.places.iter().map(|place| {
+        let options = Options {
+            profile: place.profile.clone(),
+            region: place.region.clone(),
+            call_timeout: Some(args.timeout),
+            ..Options::default()
+        };
+        observe(options, ends.to_vec())
+    });
+    let all = crate::console::run::block_on(futures::future::join_all(asks))
         .map_err(|e| Failure::failed(format!("cannot start: {e}")))?;
-    let list = observed.map_err(|why| Failure { code: 3, line: why.phrase().into() })?;
+    let mut list = Vec::new();
+    let mut failed: Vec<String> = Vec::new();
+    for (place, answer) in args.places.iter().zip(all) {
+        match answer {
+            Ok(told) => list.extend(told),
+            Err(why) if args.places.len() == 1 => failed.push(why.phrase()),
+            Err(why) => failed.push(format!("{}: {}", place.name(), why.phrase())),
+        }
+    }
+    if failed.len() == args.places.len() {
+        return Err(Failure { code: 3, line: failed.join("; ").into() });
+    }
+    for line in failed {
+        super::complain(&SafeText::from(format!("badgate: not asked: {line}")));
+    }
     let mut s = Situation::new();
     for o in &list {
-        s.apply(o);
+        if !elsewhere(o, &list) {
+            s.apply(o);
+        }
     }
     Ok(s)
+}
+
+/// An end that one place does not have was found in another.
+#[cfg(feature = "aws")]
+fn elsewhere(o: &Observation, all: &[Observation]) -> bool {
+    use crate::situation::{Fact, Reason, Topic};
+    let Fact::Unknown(Reason::NotFound { what }) = &o.fact else { return false };
+    all.iter().any(|other| match (&o.topic, &other.fact) {
+        (Topic::LoadBalancer(name), Fact::LoadBalancer(lb)) => {
+            [&lb.name, &lb.arn].contains(&name) || lb.dns_name.eq_ignore_ascii_case(name)
+        }
+        (Topic::Instances(_), Fact::Instances(list)) => list.iter().any(|i| i.id == *what),
+        (Topic::Interfaces(_), Fact::Interfaces(list)) => list.iter().any(|i| i.id == *what),
+        _ => false,
+    })
 }
 
 #[cfg(not(feature = "aws"))]

@@ -55,6 +55,7 @@ pub fn run(args: &Replay, started: Instant) -> Result<u8, Failure> {
         caps,
         theme: theme(args.screen.theme.unwrap_or(config.theme), caps.depth, Tint::None),
         label: SafeText::default(),
+        faces: std::collections::BTreeMap::new(),
         keymap,
         procedure: Arc::clone(&procedure),
         words: Arc::new(words),

@@ -1,7 +1,8 @@
 //! `badgate path FROM TO[:PORT]`: what the ends may look like.
 
-use super::{Stop, only_one, profile, region, timeout};
+use super::{Stop, places, profile, region, timeout};
 use crate::situation::net::Protocol;
+use crate::sources::Scope;
 use clap::{Args, ValueEnum};
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -31,10 +32,10 @@ pub(super) struct PathArgs {
     /// Print JSON (schema badgate.path/1) instead of text
     #[arg(long)]
     json: bool,
-    /// AWS profile [default: AWS_PROFILE]
+    /// AWS profile; may be repeated, all are searched at once [default: AWS_PROFILE]
     #[arg(long, value_name = "NAME", value_parser = profile)]
     profile: Vec<String>,
-    /// AWS region [default: AWS_REGION, then the profile's]
+    /// AWS region; may be repeated, each profile is searched in each [default: AWS_REGION, then the profile's]
     #[arg(long, value_name = "NAME", value_parser = region)]
     region: Vec<String>,
     /// How long one call may take
@@ -117,8 +118,8 @@ pub struct Path {
     pub port: Option<u16>,
     pub snapshot: Option<PathBuf>,
     pub json: bool,
-    pub profile: Option<String>,
-    pub region: Option<String>,
+    /// Where to look; never empty.
+    pub places: Vec<Scope>,
     pub timeout: Duration,
 }
 
@@ -141,8 +142,7 @@ impl PathArgs {
             port,
             snapshot: self.snapshot,
             json: self.json,
-            profile: only_one("--profile", self.profile)?,
-            region: only_one("--region", self.region)?,
+            places: places(self.profile, self.region)?,
             timeout: self.timeout,
         })
     }

@@ -89,8 +89,32 @@ fn open_takes_every_option() {
     let told = o.observe.options(o.target.as_ref(), &config, true);
     assert_eq!(told.config_log_groups, ["/one", "/all"]);
     assert_eq!(told.region.as_deref(), Some("ap-northeast-1"));
+    assert_eq!(told.places.len(), 1);
     assert_eq!(told.since.unwrap().get_seconds(), 9000);
     assert!(told.live && told.allow_changes);
+}
+
+#[test]
+fn every_profile_is_searched_in_every_region_once() {
+    let places = |line: &[&str]| match run(&[&["check", "shop"], line].concat()).unwrap() {
+        Invocation::Check(c) => c.observe.places,
+        other => panic!("{other:?}"),
+    };
+    let names = |line: &[&str]| {
+        let all = places(line).into_iter();
+        all.map(|p| format!("{}/{}", p.profile.unwrap_or_default(), p.region.unwrap_or_default()))
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(names(&[]), ["/"]);
+    let both = ["--profile", "prod", "--region", "eu-west-1", "--profile", "dev", "--region", "us-east-1"];
+    assert_eq!(names(&both), ["prod/eu-west-1", "prod/us-east-1", "dev/eu-west-1", "dev/us-east-1"]);
+    assert_eq!(names(&["--profile", "a", "--profile", "b", "--profile", "a"]), ["a/", "b/"]);
+    let far = ["--region", "eu-west-1", "--region", "us-east-1", "--region", "eu-west-1"];
+    assert_eq!(names(&far), ["/eu-west-1", "/us-east-1"]);
+    match run(&["path", "i-1", "i-2:443", "--profile", "a", "--profile", "b"]).unwrap() {
+        Invocation::Path(p) => assert_eq!(p.places.len(), 2),
+        other => panic!("{other:?}"),
+    }
 }
 
 #[test]
@@ -164,13 +188,34 @@ fn a_mistake_is_one_line_that_says_what_to_do() {
             "badgate: --region 'Tokyo' is no region; regions look like ap-northeast-1",
         ),
         (
-            &["open", "--region", "eu-west-1", "--region", "us-east-1"],
+            &["logs", "s3://b/p", "--region", "eu-west-1", "--region", "us-east-1"],
             "badgate: --region was given as 'eu-west-1' and 'us-east-1'; this version observes one at a time: run one \
              badgate for each",
         ),
         (
-            &["check", "x", "--profile", "a", "--profile", "b"],
-            "badgate: --profile was given as 'a' and 'b'; this version observes one at a time: run one badgate for each",
+            &[
+                "check",
+                "x",
+                "--profile",
+                "a",
+                "--profile",
+                "b",
+                "--profile",
+                "c",
+                "--profile",
+                "d",
+                "--profile",
+                "e",
+                "--profile",
+                "f",
+                "--region",
+                "eu-west-1",
+                "--region",
+                "us-east-1",
+                "--region",
+                "us-west-2",
+            ],
+            "badgate: --profile and --region name 18 places to search (6 x 3); at most 16 are searched at once: name fewer",
         ),
         (
             &["open", "--resolve", "shop:443"],

@@ -162,7 +162,12 @@ fn pieces(state: &State) -> Vec<Piece> {
     if !state.label.is_empty() {
         out.push(right(state.label.to_string(), Role::Strong, 2));
     }
-    if let Some(id) = s.identity.value() {
+    // Until the new place has said whose it is, the identity is that of another.
+    let ours = |id: &&crate::situation::Identity| {
+        let place = state.place.as_ref();
+        place.is_none_or(|(profile, region)| id.profile == *profile && id.region == *region)
+    };
+    if let Some(id) = s.identity.value().filter(ours) {
         let account = if state.privacy { "account hidden".into() } else { mask::account(&id.account) };
         let who =
             [id.profile.as_str(), &account].iter().filter(|t| !t.is_empty()).copied().collect::<Vec<_>>();

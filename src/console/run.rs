@@ -7,7 +7,7 @@ use super::msg::{Draft, Durability, Effect, Msg};
 use super::panes::Saved;
 use super::past::{Ask, News, Role};
 use super::record::Journal;
-use super::state::{Incident, JournalState, Metered, State};
+use super::state::{Face, Incident, JournalState, Metered, State};
 use super::term::guard::{self, Guard};
 use super::term::input::{self, Input};
 use super::term::output::{Meter, Output};
@@ -23,7 +23,7 @@ use crate::text::SafeText;
 use futures::FutureExt;
 use jiff::Timestamp;
 use rustix::process::Signal;
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
 use std::path::PathBuf;
@@ -122,6 +122,9 @@ pub struct ConsoleConfig {
     pub theme: Theme,
     /// A word of the profile for the header, such as `PROD`.
     pub label: SafeText,
+    /// The header under each of several profiles, by name (empty: the default
+    /// credentials); empty where there is one, which `theme` and `label` are of.
+    pub faces: BTreeMap<SafeText, Face>,
     pub keymap: Keymap,
     pub procedure: Arc<Procedure>,
     /// The causes in the same language.
@@ -239,6 +242,7 @@ fn first_state(config: &ConsoleConfig, recorded: bool, size: Option<(u16, u16)>)
     let mut state = State::new(config.now(), config.incident.clone(), config.caps, config.keymap.clone());
     state.theme = config.theme;
     state.label = config.label.clone();
+    state.faces = config.faces.clone();
     state.following.clone_from(&config.following);
     state.set_procedure(Arc::clone(&config.procedure));
     state.words = Some(Arc::clone(&config.words));

@@ -211,6 +211,14 @@ pub struct Notice {
     pub until: Timestamp,
 }
 
+/// How the header looks under one profile, so that nobody takes one for another.
+#[derive(Clone, Debug)]
+pub struct Face {
+    pub theme: Theme,
+    /// A word such as `PROD`; empty: none.
+    pub label: SafeText,
+}
+
 /// Calls kept for the call log.
 pub const CALLS_KEPT: usize = 1000;
 
@@ -292,6 +300,10 @@ pub struct State {
     pub draft: String,
     /// A word of the profile for the header, such as `PROD`.
     pub label: SafeText,
+    /// The header under each of several profiles; empty where there is one.
+    pub faces: BTreeMap<SafeText, Face>,
+    /// Profile and region of what is observed, where several are searched.
+    pub place: Option<(SafeText, SafeText)>,
     /// Patterns used before, newest last.
     pub filters: Vec<String>,
     /// Show what is written to the terminal; the figures come with [`super::Msg::Metered`].
@@ -379,6 +391,8 @@ impl State {
             pace: 1.0,
             draft: String::new(),
             label: SafeText::default(),
+            faces: BTreeMap::new(),
+            place: None,
             filters: Vec::new(),
             metered: None,
             dirty: true,

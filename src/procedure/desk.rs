@@ -309,6 +309,7 @@ pub(crate) fn operation(topic: &Topic) -> &'static str {
         Topic::FrontMetrics(_) => "cloudwatch:GetMetricData",
         Topic::FrontLog(_) => "s3:GetObject",
         Topic::FrontChanges(_) => "cloudtrail:LookupEvents",
+        Topic::Place(_) => "search",
         Topic::LogGroups => "logs:DescribeLogGroups",
         Topic::Tail(_) => "logs:FilterLogEvents",
     }

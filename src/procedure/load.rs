@@ -354,6 +354,7 @@ pub(super) const TOPICS: &[&str] = &[
     "front_metrics",
     "front_log",
     "front_changes",
+    "place",
     "log_groups",
     "tail",
 ];
@@ -402,6 +403,7 @@ fn topic_key(topic: &Topic) -> &'static str {
         Topic::FrontMetrics(_) => "front_metrics",
         Topic::FrontLog(_) => "front_log",
         Topic::FrontChanges(_) => "front_changes",
+        Topic::Place(_) => "place",
         Topic::LogGroups => "log_groups",
         Topic::Tail(_) => "tail",
     }

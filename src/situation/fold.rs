@@ -11,7 +11,7 @@ use super::host::Host;
 use super::log::{LogGroup, LogRing, Tail};
 use super::metric::{MetricKey, Series};
 use super::net::{Instance, Interface, NetworkAcl, PrefixList, RouteTable, SecurityGroup, Subnet};
-use super::observation::{Fact, Identity, Observation, ResolvedTarget, Topic};
+use super::observation::{Fact, Identity, Observation, ResolvedTarget, Searched, Topic};
 use super::probe::{Kept, Probe};
 use crate::text::SafeText;
 use jiff::Timestamp;
@@ -135,6 +135,8 @@ pub struct Situation {
     pub hosts: BTreeMap<SafeText, Datum<Box<Host>>>,
     /// Distributions, APIs, Classic Load Balancers, records.
     pub fronts: Fronts,
+    /// Places searched for the target, by name; empty where one was searched.
+    pub places: BTreeMap<SafeText, Datum<Searched>>,
     pub log_groups: Datum<Vec<LogGroup>>,
     /// State of each followed log, by group name.
     pub tails: BTreeMap<SafeText, Datum<Tail>>,
@@ -306,6 +308,10 @@ impl Situation {
             }
             (Topic::Host(name), Fact::Host(v)) => {
                 set(self.hosts.entry(name.clone()).or_default(), v, at, src);
+                false
+            }
+            (Topic::Place(name), Fact::Place(v)) => {
+                set(self.places.entry(name.clone()).or_default(), v, at, src);
                 false
             }
             (Topic::LogGroups, Fact::LogGroups(v)) => {
@@ -496,6 +502,7 @@ impl Situation {
             Topic::Function(a) => self.functions.entry(a.clone()).or_default().fail(gap),
             Topic::Probe(url) => self.probes.entry(url.clone()).or_default().fail(gap),
             Topic::Host(name) => self.hosts.entry(name.clone()).or_default().fail(gap),
+            Topic::Place(name) => self.places.entry(name.clone()).or_default().fail(gap),
             Topic::LogGroups => self.log_groups.fail(gap),
             Topic::Tail(g) => self.tails.entry(g.clone()).or_default().fail(gap),
             other => self.fronts.fail(other, gap).unwrap_or(false),

@@ -20,5 +20,5 @@ mod want;
 
 pub use datum::{Datum, Gap, Known, Reason};
 pub use fold::{Change, GroupState, LbState, Situation, TargetTrack, VpcState};
-pub use observation::{Fact, Identity, Observation, ResolvedTarget, Topic, short, short_name};
+pub use observation::{Fact, Identity, Observation, ResolvedTarget, Searched, Topic, short, short_name};
 pub use want::Want;

@@ -106,6 +106,8 @@ pub enum Topic {
     FrontLog(SafeText),
     /// Changes around the onset for one of these, by its id.
     FrontChanges(SafeText),
+    /// One of several places searched for the target, by its name (`prod/eu-west-1`).
+    Place(SafeText),
     /// Log groups that could be tailed.
     LogGroups,
     /// The tail of one log group by name.
@@ -157,6 +159,7 @@ impl Topic {
             | Topic::FrontMetrics(s)
             | Topic::FrontLog(s)
             | Topic::FrontChanges(s)
+            | Topic::Place(s)
             | Topic::Tail(s) => s.as_str(),
         }
     }
@@ -206,6 +209,7 @@ impl Topic {
             Topic::FrontMetrics(_) => "metrics",
             Topic::FrontLog(_) => "access log",
             Topic::FrontChanges(_) => "changes",
+            Topic::Place(_) => "search",
             Topic::LogGroups => "log groups",
             Topic::Tail(_) => "log tail",
         }
@@ -288,6 +292,7 @@ pub enum Fact {
     InstanceHealth(Vec<InstanceHealth>),
     Records(Records),
     FrontLog(Box<FrontLog>),
+    Place(Searched),
     LogGroups(Vec<LogGroup>),
     /// New lines of a tail, oldest first.
     LogLines(Vec<LogLine>),
@@ -328,6 +333,19 @@ pub struct Identity {
     pub profile: SafeText,
     /// When the credentials end; `None` for those that do not say.
     pub expires: Option<Timestamp>,
+}
+
+/// What the search of one place came to, where several are searched.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Searched {
+    /// Empty for the default credentials.
+    pub profile: SafeText,
+    pub region: SafeText,
+    /// ARNs or ids of what fits the target there; none: it is not there.
+    pub found: Vec<SafeText>,
+    /// It is observed with this profile and in this region from now on.
+    pub opened: bool,
 }
 
 fn blank(text: &SafeText) -> bool {

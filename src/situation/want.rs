@@ -51,7 +51,9 @@ impl Want {
     /// what badgate measures by itself: those touch everything.
     pub fn of(topic: &Topic) -> Option<Want> {
         Some(match topic {
-            Topic::Identity | Topic::Target | Topic::Probe(_) | Topic::Host(_) => return None,
+            Topic::Identity | Topic::Target | Topic::Probe(_) | Topic::Host(_) | Topic::Place(_) => {
+                return None;
+            }
             Topic::TargetHealth(_) | Topic::InstanceHealth(_) => Want::Health,
             Topic::LoadBalancer(_)
             | Topic::LbAttributes(_)

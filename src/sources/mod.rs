@@ -78,6 +78,10 @@ pub enum Event {
     Acted { id: SafeText, ok: bool, line: SafeText },
     /// It is over, as planned: the console may be left.
     Over { line: SafeText },
+    /// What follows was found with this profile and in this region. Said where
+    /// several places are searched, before the first fact about the target.
+    /// The profile is empty for the default credentials.
+    Place { profile: SafeText, region: SafeText },
 }
 
 /// The id of [`Command::Act`] that lets the fixed list run on the hosts.
@@ -100,6 +104,8 @@ pub struct Candidate {
     pub kind: SafeText,
     pub dns_name: SafeText,
     pub region: SafeText,
+    /// Which of several places it is in ([`Scope::name`]); empty where one is searched.
+    pub place: SafeText,
     /// 5xx of the last minutes, when already known; the picker sorts by it.
     pub errors: Option<f64>,
 }
@@ -131,11 +137,39 @@ pub const COMMAND_QUEUE: usize = 64;
 /// Events waiting at most; a source that is ahead of the screen waits.
 pub const EVENT_QUEUE: usize = 256;
 
+/// Where to look: a profile and a region. What is not given is found as the
+/// AWS CLI finds it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Scope {
+    pub profile: Option<String>,
+    pub region: Option<String>,
+}
+
+impl Scope {
+    /// As people are told of it: `prod/eu-west-1`, or `prod` where the region
+    /// is the profile's own. Credentials without a profile go by AWS_PROFILE,
+    /// else `default`. The same for the whole session.
+    pub fn name(&self) -> SafeText {
+        let from_env = || std::env::var("AWS_PROFILE").ok().filter(|p| !p.trim().is_empty());
+        let profile = self.profile.clone().or_else(from_env).unwrap_or_else(|| "default".into());
+        match &self.region {
+            Some(region) => SafeText::capped(format!("{profile}/{region}"), 120),
+            None => SafeText::capped(profile, 120),
+        }
+    }
+}
+
+/// Places searched at a time, at most.
+pub const MOST_PLACES: usize = 16;
+
 /// What the command line and the config file say about observing.
 #[derive(Clone, Debug, Default)]
 pub struct Options {
     pub profile: Option<String>,
     pub region: Option<String>,
+    /// All the places to search, where there are several; fewer than two: only
+    /// `profile` and `region` count.
+    pub places: Vec<Scope>,
     /// Log groups named by the person, best first.
     pub log_groups: Vec<String>,
     /// Log groups named by the config file.

@@ -7,6 +7,7 @@
 //! | `waves.rs` | sequential round trips, the whole picture, pages followed everywhere |
 //! | `faults.rs` | each call failing in each way: only its topic suffers, and it heals |
 //! | `polling.rs` | refresh, watch, budget with many groups, the end of a link |
+//! | `places.rs` | several profiles and regions at once |
 //! | `rows.rs` | access logs in S3 and log groups, Insights and Athena |
 //! | `path.rs` | the network around two ends, and only that |
 //! | `wire.rs` | half answers of every protocol, hosts, what is signed and what is not |
@@ -16,6 +17,7 @@
 mod faults;
 mod hosts;
 mod path;
+mod places;
 mod polling;
 mod program;
 mod resolve;
@@ -45,6 +47,9 @@ pub struct Watcher {
     pub no_target: Vec<String>,
     pub done: Vec<u64>,
     pub calls: Vec<Call>,
+    /// Profile and region of what was opened, as told.
+    pub places: Vec<(String, String)>,
+    pub under: Vec<String>,
 }
 
 /// Everything is polled, with a deadline that a test can wait for.
@@ -91,6 +96,8 @@ impl Watcher {
             no_target: Vec::new(),
             done: Vec::new(),
             calls: Vec::new(),
+            places: Vec::new(),
+            under: Vec::new(),
         }
     }
 
@@ -149,6 +156,8 @@ impl Watcher {
             Event::NoTarget { line } => self.no_target.push(line.to_string()),
             Event::Done { id } => self.done.push(id),
             Event::Called(call) => self.calls.push(call),
+            Event::Place { profile, region } => self.places.push((profile.to_string(), region.to_string())),
+            Event::Under { line } => self.under.push(line.to_string()),
             // The cloud offers nothing to do.
             other => panic!("not of the cloud: {other:?}"),
         }

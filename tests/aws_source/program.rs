@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 /// The environment of somebody who has never used badgate.
-fn env(lab: &Lab, home: &Path) -> Vec<(String, String)> {
+pub fn env(lab: &Lab, home: &Path) -> Vec<(String, String)> {
     let home = home.to_string_lossy().into_owned();
     let own = ["HOME", "XDG_STATE_HOME", "XDG_CONFIG_HOME"].map(|name| (name.to_owned(), home.clone()));
     let rest =
@@ -16,7 +16,7 @@ fn env(lab: &Lab, home: &Path) -> Vec<(String, String)> {
     lab.env().into_iter().chain(own).chain(rest).collect()
 }
 
-fn run_with(args: &[&str], env: Vec<(String, String)>) -> Output {
+pub fn run_with(args: &[&str], env: Vec<(String, String)>) -> Output {
     Command::new(badgate()).args(args).env_clear().envs(env).output().unwrap()
 }
 
@@ -25,18 +25,18 @@ fn run(lab: &Lab, args: &[&str]) -> Output {
     run_with(args, env(lab, home.path()))
 }
 
-fn stdout(out: &Output) -> String {
+pub fn stdout(out: &Output) -> String {
     String::from_utf8(out.stdout.clone()).unwrap()
 }
 
 /// The one line a failure is told in.
-fn line(out: &Output) -> String {
+pub fn line(out: &Output) -> String {
     let text = String::from_utf8(out.stderr.clone()).unwrap();
     assert_eq!(text.lines().count(), 1, "{text}");
     text
 }
 
-fn document(out: &Output) -> Value {
+pub fn document(out: &Output) -> Value {
     serde_json::from_slice(&out.stdout).unwrap_or_else(|e| panic!("{e}: {}", stdout(out)))
 }
 
@@ -168,7 +168,7 @@ fn two_who_open_at_the_same_moment_get_a_file_each() {
     );
 }
 
-fn only_file(home: &Path) -> PathBuf {
+pub fn only_file(home: &Path) -> PathBuf {
     let dir = std::fs::read_dir(home.join("badgate")).unwrap();
     let mut all: Vec<PathBuf> = dir.map(|e| e.unwrap().path()).filter(|p| p.extension().is_some()).collect();
     all.retain(|p| p.to_string_lossy().ends_with(".incident.jsonl"));

@@ -161,6 +161,9 @@ class Cloud:
             },
         }
         env["HTTP_HOST"] = "localhost"
+        # Keys of the form AKIA and twelve digits are those of the account of this number.
+        if owner := re.search(r"Credential=AKIA(\d{12})/", request.headers.get("authorization", "")):
+            env["HTTP_X_MOTO_ACCOUNT_ID"] = owner[1]
         try:
             body = b"".join(self.wsgi(env, start))
         except NotImplementedError as e:

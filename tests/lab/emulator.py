@@ -8,7 +8,7 @@ Control plane, on the same port (bodies and answers are JSON):
     POST   /_lab/paging   {size, op}: list operations whose name matches `op` answer at most `size` rows; size 0 ends it
     POST   /_lab/latency  {ms}: every call takes that much longer
     POST   /_lab/state    {key: value} into `Cloud.state`
-    POST   /_lab/aws      {service, operation, params, region}: any boto3 call, made inside, not logged
+    POST   /_lab/aws      {service, operation, params, region, account}: any boto3 call, made inside, not logged
     GET    /_lab/calls    every call so far with its times and its depth (see `CallLog`); DELETE empties the log
     GET    /_lab/names    what the world is made of (ARNs, ids, names)
 """
@@ -58,8 +58,8 @@ TEXTS = {
 class Fault:
     """What to do to the calls it fits.
 
-    Which calls: `svc` and `op` (regular expressions on the whole name), `match` (text in body or path), `skip` (let so
-    many pass first), `times` (then do it so often; default for ever).
+    Which calls: `svc` and `op` (regular expressions on the whole name), `region` and `key` (of the signature), `match`
+    (text in body or path), `skip` (let so many pass first), `times` (then do it so often; default for ever).
     What: `delay` seconds; `hang` (never answer); `kind` (throttle, denied, expired, badkey, skew, internal, unavailable)
     or `code`+`status`+`message`; `retry_after`; `canned` body with `status` and `ctype`; `truncate` (half the document,
     correctly framed); `drop`: before (closed without an answer), rst, mid (closed in the middle of the body);
@@ -73,6 +73,8 @@ class Fault:
         unknown = set(doc) - {
             "op",
             "svc",
+            "region",
+            "key",
             "match",
             "skip",
             "times",
@@ -100,6 +102,8 @@ class Fault:
 
     def takes(self, call):
         if not (self.op.fullmatch(call.operation) and self.svc.fullmatch(call.service) and self.left > 0):
+            return False
+        if self.doc.get("region", call.region) != call.region or self.doc.get("key", call.access_key) != call.access_key:
             return False
         if self.doc.get("match", "") not in call.request.body.decode("latin1") + call.request.path:
             return False
@@ -180,20 +184,20 @@ class Lab:
         self._clients = {}
 
     # -- for worlds: boto3 without a socket
-    def client(self, service, region="us-east-1"):
+    def client(self, service, region="us-east-1", account="LABWORLD"):
         with self.lock:
-            if (service, region) not in self._clients:
+            if (service, region, account) not in self._clients:
                 c = boto3.client(
                     service,
                     endpoint_url="http://inside.invalid",
                     region_name=region,
-                    aws_access_key_id="AKIALABWORLD",
+                    aws_access_key_id=f"AKIA{account}",
                     aws_secret_access_key="lab",
                     config=Config(retries={"total_max_attempts": 1}, parameter_validation=False),
                 )
                 c.meta.events.register("before-send", self._inside)
-                self._clients[service, region] = c
-            return self._clients[service, region]
+                self._clients[service, region, account] = c
+            return self._clients[service, region, account]
 
     def _inside(self, request, **_):
         path, _, query = request.url.split("//", 1)[1].partition("/")[2].partition("?")
@@ -237,7 +241,7 @@ class Lab:
         elif method == "POST" and what == "state":
             self.cloud.state |= doc
         elif method == "POST" and what == "aws":
-            client = self.client(doc["service"], doc.get("region", "us-east-1"))
+            client = self.client(doc["service"], doc.get("region", "us-east-1"), doc.get("account", "LABWORLD"))
             return getattr(client, doc["operation"])(**doc.get("params", {}))
         elif what == "calls":
             return {"calls": self.log.rows}

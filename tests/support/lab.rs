@@ -143,6 +143,20 @@ impl Lab {
         self.control("POST", "aws", &json!({ "service": service, "operation": operation, "params": params }))
     }
 
+    /// The same elsewhere: in this region, and in the account of this number (see [`Lab::key_of`]).
+    pub fn aws_in(&self, at: (&str, &str), service: &str, operation: &str, params: &Value) -> Value {
+        let (region, account) = at;
+        let order = json!({
+            "service": service, "operation": operation, "params": params, "region": region, "account": account
+        });
+        self.control("POST", "aws", &order)
+    }
+
+    /// The access key of an account by its twelve digits.
+    pub fn key_of(account: &str) -> String {
+        format!("AKIA{account}")
+    }
+
     /// ARNs, ids and names of what the world is made of.
     pub fn names(&self) -> Value {
         self.control("GET", "names", &Value::Null)

@@ -1,5 +1,6 @@
 //! Drawing what lies on top.
 
+use super::whence;
 use super::{Candidates, FilterBox, FuzzyList, Overlay, SINCE, commands, wrap_line};
 use crate::console::keys::{Action, Scope, TABLE};
 use crate::console::panes;
@@ -416,6 +417,9 @@ fn targets(state: &State, buf: &mut Buffer, screen: Rect, list: &FuzzyList) -> O
     let empty = Candidates::default();
     let c = state.candidates.as_ref().unwrap_or(&empty);
     let wide = c.list.iter().map(|c| width(&c.name)).max().unwrap_or(0).clamp(8, 40);
+    // Where there are several places, which one it is tells the rows apart.
+    let places = c.list.iter().any(|c| !c.place.is_empty());
+    let where_wide = c.list.iter().map(|c| width(&whence(c))).max().unwrap_or(0).min(32);
     let rows: Vec<Line<'_>> = list
         .hits
         .iter()
@@ -431,8 +435,20 @@ fn targets(state: &State, buf: &mut Buffer, screen: Rect, list: &FuzzyList) -> O
             Line::from(vec![
                 errors,
                 Span::styled(format!("{name}{pad}  "), state.theme.style(Role::Text)),
+                if places {
+                    let at = whence(c);
+                    let at = truncate_with(&at, where_wide, state.glyphs.ellipsis);
+                    let pad = " ".repeat(where_wide - width(&at).min(where_wide));
+                    Span::styled(format!("{at}{pad}  "), state.theme.style(Role::Text))
+                } else {
+                    Span::raw("")
+                },
                 Span::styled(
-                    format!("{} {}  {}", c.kind, c.region, c.dns_name),
+                    if places {
+                        format!("{} {}", c.kind, c.dns_name)
+                    } else {
+                        format!("{} {}  {}", c.kind, c.region, c.dns_name)
+                    },
                     state.theme.style(Role::Dim),
                 ),
             ])

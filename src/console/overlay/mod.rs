@@ -94,7 +94,19 @@ impl Candidates {
 
     /// What is searched when a person types.
     pub fn labels(&self) -> Vec<String> {
-        self.list.iter().map(|c| format!("{} {} {} {}", c.name, c.kind, c.region, c.dns_name)).collect()
+        let label = |c: &Candidate| format!("{} {} {} {}", c.name, c.kind, whence(c), c.dns_name);
+        self.list.iter().map(label).collect()
+    }
+}
+
+/// Where a candidate is: its region, and where several places are searched the
+/// profile too.
+pub(in crate::console) fn whence(c: &Candidate) -> String {
+    match c.place.as_str() {
+        "" => c.region.to_string(),
+        place if place.ends_with(&format!("/{}", c.region)) => place.to_owned(),
+        // Its name has no region, or that of what stands in front.
+        place => format!("{}/{}", place.split('/').next().unwrap_or(place), c.region),
     }
 }
 

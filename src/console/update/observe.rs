@@ -44,6 +44,14 @@ pub fn event(state: &mut State, event: Event, effects: &mut Vec<Effect>) {
         Event::Under { line } => state.say(Mark::Info, line),
         Event::Hosts(list) => state.hosts = list,
         Event::Acted { id, ok, line } => acts::acted(state, &id, ok, line, effects),
+        Event::Place { profile, region } => {
+            if let Some(face) = state.faces.get(&profile).cloned() {
+                state.theme = face.theme;
+                state.label = face.label;
+            }
+            state.place = Some((profile, region));
+            state.dirty = true;
+        }
         Event::Over { line } => {
             state.say(Mark::Info, line);
             state.leaving = true;

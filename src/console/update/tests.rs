@@ -275,6 +275,7 @@ fn candidate(name: &str, errors: Option<f64>) -> Candidate {
         kind: "application".into(),
         dns_name: format!("{name}.example").into(),
         region: "eu-west-1".into(),
+        place: "".into(),
         errors,
     }
 }

@@ -10,7 +10,7 @@ use super::target::{ElbDns, Host, api_host, elb_dns, is_api_id};
 use crate::situation::front::{Api, Classic, Distribution, Records};
 use crate::situation::{Fact, Observation, Reason, Topic};
 use crate::text::SafeText;
-use futures::future::{join3, join4};
+use futures::future::{join_all, join3, join4};
 use jiff::Timestamp;
 use std::time::Duration;
 use tokio::time::timeout;
@@ -19,6 +19,8 @@ use tokio::time::timeout;
 const DEEPEST: usize = 6;
 /// A name of an origin is not waited for longer than this.
 const NAME: Duration = Duration::from_secs(2);
+/// Another profile is not waited for longer than this.
+const ELSEWHERE: Duration = Duration::from_secs(4);
 
 fn told(source: &'static str, topic: Topic, fact: Fact) -> Observation {
     Observation { at: Timestamp::now(), source: SafeText::from_static(source), topic, fact, took_ms: 0 }
@@ -49,6 +51,7 @@ impl Search {
     async fn descend_origins(&self, found: &mut Found, d: Distribution) {
         let names: Vec<SafeText> =
             d.used().into_iter().filter(|o| o.kind.as_str() != "s3").map(|o| o.domain.clone()).collect();
+        found.owners.push((d.id.clone(), self.aws.clone()));
         let topic = Topic::Distribution(d.id.clone());
         found.also.push(told(op::GET_DISTRIBUTION_CONFIG.id, topic, Fact::Distribution(Box::new(d))));
         for name in names {
@@ -66,8 +69,21 @@ impl Search {
         for _ in 0..DEEPEST {
             if let Some((id, region)) = api_host(&name) {
                 if let Ok(aws) = self.aws.in_region(&region).await {
-                    self.move_to(found, &aws);
-                    let _ = self.descend_api(found, &aws, &id, "").await;
+                    let answer = self.descend_api(found, &aws, &id, "").await;
+                    if answer.is_ok() || self.others.is_empty() {
+                        // What was found behind it may be elsewhere again.
+                        found.aws.get_or_insert(aws);
+                        return;
+                    }
+                }
+                for other in &self.others {
+                    let ask = async { other.aws().await.ok()?.in_region(&region).await.ok() };
+                    let Some(aws) = timeout(ELSEWHERE, ask).await.ok().flatten() else { continue };
+                    if self.descend_api(found, &aws, &id, "").await.is_ok() {
+                        // What was found behind it may be elsewhere again.
+                        found.aws.get_or_insert(aws);
+                        return;
+                    }
                 }
                 return;
             }
@@ -98,29 +114,55 @@ impl Search {
         }
     }
 
-    fn move_to(&self, found: &mut Found, aws: &Aws) {
-        if aws.region() != self.aws.region() {
-            found.aws = Some(aws.clone());
+    async fn descend_balancer(&self, found: &mut Found, dns: &ElbDns) {
+        if let Ok(aws) = self.aws.in_region(&dns.region).await
+            && self.balancer_of(found, &aws, dns).await
+        {
+            return;
+        }
+        // It may be another account's, and that one of the other profiles'.
+        let mut asked = join_all(self.others.iter().map(|other| async move {
+            let ask = async {
+                let aws = other.aws().await.ok()?.in_region(&dns.region).await.ok()?;
+                let mut theirs = Found::default();
+                self.balancer_of(&mut theirs, &aws, dns).await.then_some((theirs, aws))
+            };
+            timeout(ELSEWHERE, ask).await.ok().flatten()
+        }))
+        .await
+        .into_iter()
+        .flatten();
+        if let Some((theirs, aws)) = asked.next() {
+            found.target.lb = theirs.target.lb;
+            found.target.classic = theirs.target.classic;
+            found.classic_dns = theirs.classic_dns;
+            found.lb = theirs.lb;
+            found.aws = Some(aws);
         }
     }
 
-    async fn descend_balancer(&self, found: &mut Found, dns: &ElbDns) {
-        let Ok(aws) = self.aws.in_region(&dns.region).await else { return };
+    /// Looks for the load balancer of this DNS name; true when it is there.
+    async fn balancer_of(&self, found: &mut Found, aws: &Aws, dns: &ElbDns) -> bool {
         let same = |name: &str| name.eq_ignore_ascii_case(&dns.dns_name);
         let (v2, old) = futures::future::join(
-            elb::load_balancer(&aws, Which::Name(dns.lb.clone())),
-            classic::classics(&aws, Some(&dns.lb)),
+            elb::load_balancer(aws, Which::Name(dns.lb.clone())),
+            classic::classics(aws, Some(&dns.lb)),
         )
         .await;
         if let Ok(lb) = v2
             && same(&lb.dns_name)
         {
-            self.move_to(found, &aws);
+            found.aws = Some(aws.clone());
             found.target.lb = lb.arn.clone();
             found.lb = Some(lb);
+            true
         } else if let Some(c) = old.ok().and_then(|all| all.into_iter().find(|c| same(&c.dns_name))) {
-            self.move_to(found, &aws);
+            found.aws = Some(aws.clone());
             found.target.classic = c.name;
+            found.classic_dns = c.dns_name;
+            true
+        } else {
+            false
         }
     }
 
@@ -145,6 +187,7 @@ impl Search {
     async fn descend_api(&self, found: &mut Found, aws: &Aws, id: &str, stage: &str) -> Result<(), Reason> {
         let api = api::api(aws, id, stage).await?;
         found.target.api = id.into();
+        found.owners.push((id.into(), aws.clone()));
         let next = way_on(&api);
         found.also.push(told(op::GET_REST_API.id, Topic::Api(id.into()), Fact::Api(Box::new(api))));
         match next {
@@ -198,6 +241,7 @@ impl Search {
     fn of_classic(&self, c: &Classic, by: &str) -> Outcome {
         let mut found = Found::default();
         found.target.classic = c.name.clone();
+        found.classic_dns = c.dns_name.clone();
         self.one(by, op::DESCRIBE_CLASSICS.id, found, "")
     }
 

@@ -5,9 +5,10 @@ use super::client::Aws;
 use super::cloudwatch::{self, Metric, Query};
 use super::names::{Names, Resolved};
 use super::operations as op;
+use super::spot::Spot;
 use super::target::{Arn, Asked, Host, elb_dns, is_distribution_id, nearest, other_service};
 use crate::situation::elb::{LoadBalancer, TargetGroup};
-use crate::situation::{Observation, Reason, ResolvedTarget, short};
+use crate::situation::{Fact, Observation, Reason, ResolvedTarget, Topic, short};
 use crate::sources::{Candidate, Event};
 use crate::text::SafeText;
 use elb::Which;
@@ -15,6 +16,7 @@ use futures::future::{join, join_all};
 use jiff::Timestamp;
 use std::collections::{BTreeSet, HashMap};
 use std::net::IpAddr;
+use std::sync::Arc;
 use tokio::sync::mpsc;
 
 /// DNS names of load balancers that are resolved to compare addresses.
@@ -37,8 +39,49 @@ pub struct Found {
     pub groups: Option<Vec<TargetGroup>>,
     /// What else was learned on the way.
     pub also: Vec<Observation>,
-    /// Who is to be asked from now on, when that is another region.
+    /// Who is to be asked from now on, when that is another region or account.
     pub aws: Option<Aws>,
+    /// Who is to be asked of a distribution or API by its id, where that may be
+    /// somebody else than is asked of what stands behind it.
+    pub owners: Vec<(SafeText, Aws)>,
+    /// DNS name of the Classic Load Balancer: its name says less.
+    pub classic_dns: SafeText,
+}
+
+impl Found {
+    /// What it is, whoever found it: the same for the same thing.
+    pub fn key(&self) -> SafeText {
+        let t = &self.target;
+        let all = [&t.lb, &self.classic_dns, &t.classic, &t.api, &t.distribution, &t.function];
+        all.into_iter().find(|k| !k.is_empty()).cloned().unwrap_or_default()
+    }
+
+    /// Nobody has seen it yet: its id was taken as typed, for it may not be read.
+    pub fn unseen(&self) -> Option<&Reason> {
+        let read = self.also.iter().any(|o| {
+            matches!(o.fact, Fact::Distribution(_) | Fact::Api(_) | Fact::Function(_) | Fact::Records(_))
+        });
+        if self.lb.is_some() || !self.classic_dns.is_empty() || read {
+            return None;
+        }
+        self.also.iter().find_map(|o| match (&o.topic, &o.fact) {
+            (Topic::Distribution(_) | Topic::Api(_) | Topic::Function(_), Fact::Unknown(why)) => Some(why),
+            _ => None,
+        })
+    }
+}
+
+/// The target is not there.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Missing {
+    /// What was looked for, without the place: `no load balancer is named shop`.
+    pub what: String,
+    /// Names like it that are there.
+    pub near: Vec<SafeText>,
+    /// All of it, with where was searched and what to do, for the one place searched.
+    pub line: String,
+    /// It is so wherever one looks.
+    pub anywhere: bool,
 }
 
 /// How the search ended.
@@ -47,8 +90,8 @@ pub enum Outcome {
     One(Box<Found>),
     /// A person must pick; the list was sent as [`Event::Candidates`].
     Several,
-    /// One line: what was searched and what to do.
-    None(String),
+    /// What was searched and what to do.
+    None(Missing),
 }
 
 /// What a search has to go by.
@@ -62,6 +105,11 @@ pub struct Search {
     /// Why the host name led nowhere, when it did not.
     pub unresolved: Option<Reason>,
     pub names: Names,
+    /// Other profiles that may know what this one does not; empty where one
+    /// place is searched.
+    pub others: Vec<Arc<Spot>>,
+    /// One of several places: whoever reads all the answers says where was searched.
+    pub many: bool,
     /// Where candidates go as they become known.
     pub events: mpsc::Sender<Event>,
 }
@@ -244,7 +292,7 @@ impl Search {
         }
         if let Some(service) = names.iter().rev().find_map(|n| other_service(n)) {
             let via = names.last().filter(|_| names.len() > 1).map(|n| format!(" ({n})")).unwrap_or_default();
-            return Ok(Outcome::None(format!("{host}{via} is {service}")));
+            return Ok(Outcome::None(Missing::told(format!("{host}{via} is {service}"))));
         }
         if let Host::Name(name) = host
             && let Some(outcome) = self.by_records(name).await?
@@ -253,9 +301,9 @@ impl Search {
         }
         match &self.unresolved {
             None => self.by_addresses(host, &resolved.addresses).await,
-            Some(Reason::NotFound { what }) => Ok(Outcome::None(format!(
+            Some(Reason::NotFound { what }) => Ok(Outcome::None(Missing::told(format!(
                 "{what} is not there; give the load balancer's name or ARN, or --resolve HOST:PORT:ADDR"
-            ))),
+            )))),
             Some(reason) => Err(reason.clone()),
         }
     }
@@ -367,12 +415,31 @@ impl Search {
             (n, []) => format!("; {n} there: run without TARGET to pick one"),
             (_, near) => format!("; nearest: {}", near.join(", ")),
         };
-        Outcome::None(self.line(&format!("{what}{among}"), None).await)
+        let mut missing = self.line(&format!("{what}{among}"), None).await;
+        missing.what = what.to_owned();
+        missing.near = near.iter().map(SafeText::new).collect();
+        Outcome::None(missing)
     }
 
     /// Adds where was searched, and what else to try.
-    pub async fn line(&self, what: &str, arn: Option<&Arn>) -> String {
-        line(&self.aws, what, arn).await
+    pub(super) async fn line(&self, what: &str, arn: Option<&Arn>) -> Missing {
+        if self.many {
+            return Missing::here(what.to_owned());
+        }
+        let line = line(&self.aws, what, arn).await;
+        Missing { what: what.to_owned(), line, ..Missing::default() }
+    }
+}
+
+impl Missing {
+    /// What needs no word about where.
+    pub fn told(what: String) -> Missing {
+        Missing { anywhere: true, ..Missing::here(what) }
+    }
+
+    /// What is so in one of several places.
+    pub fn here(what: String) -> Missing {
+        Missing { line: what.clone(), what, ..Missing::default() }
     }
 }
 
@@ -426,18 +493,21 @@ fn is_inside(a: &IpAddr) -> bool {
     }
 }
 
-fn candidate(lb: &LoadBalancer, region: &SafeText) -> Candidate {
+/// A load balancer as something to choose.
+pub fn candidate(lb: &LoadBalancer, region: &SafeText) -> Candidate {
     Candidate {
         arn: lb.arn.clone(),
         name: lb.name.clone(),
         kind: lb.kind.clone(),
         dns_name: lb.dns_name.clone(),
         region: region.clone(),
+        place: SafeText::default(),
         errors: None,
     }
 }
 
-fn from_arn(arn: &SafeText, region: &SafeText) -> Candidate {
+/// A load balancer of which no more is known than its ARN.
+pub fn from_arn(arn: &SafeText, region: &SafeText) -> Candidate {
     let kind = match arn.split_once(":loadbalancer/").and_then(|(_, d)| d.split('/').next()) {
         Some("app") => "application",
         Some("net") => "network",
@@ -450,6 +520,7 @@ fn from_arn(arn: &SafeText, region: &SafeText) -> Candidate {
         kind: kind.into(),
         dns_name: SafeText::default(),
         region: region.clone(),
+        place: SafeText::default(),
         errors: None,
     }
 }

@@ -22,6 +22,7 @@ pub mod operations;
 pub mod path;
 pub mod plain;
 pub mod rows;
+mod spot;
 mod target;
 mod whole;
 mod xml;

@@ -4,7 +4,7 @@ use super::fronts::Front;
 use super::open::{Opened, Trouble};
 use super::plan::{Ask, Focus};
 use super::work::{Answer, Side};
-use super::{Done, Observer, State, pace, spread, unknown};
+use super::{Done, Observer, SEARCHES, State, pace, spread, unknown};
 use crate::situation::{Fact, Observation, Reason, Topic, short};
 use crate::sources::Want;
 use crate::sources::aws::find::{self, Found, Outcome};
@@ -18,8 +18,6 @@ use tokio::time::Instant;
 
 /// Tries of one question when everything is asked once.
 const TRIES: u32 = 4;
-/// Tries of the search when everything is asked once.
-const SEARCHES: u32 = 3;
 
 impl Observer {
     pub(super) fn take(&mut self, done: Result<(Id, Done), JoinError>) {
@@ -34,6 +32,8 @@ impl Observer {
         match done {
             Done::Opened(result) => self.opened(result),
             Done::Searched(result) => self.searched(result),
+            Done::Surveyed(result) => self.surveyed(result),
+            Done::Healed(told) => self.healed(told),
             Done::Gone(line) => {
                 self.no_target(line);
                 self.state = State::Idle;
@@ -94,9 +94,9 @@ impl Observer {
                 self.focus = Focus::default();
                 self.state = State::Idle;
             }
-            Ok(Outcome::None(line)) => {
+            Ok(Outcome::None(missing)) => {
                 self.focus = Focus::default();
-                self.no_target(line);
+                self.no_target(missing.line);
                 self.state = State::Idle;
             }
             Err(reason) => self.lost(reason),
@@ -104,7 +104,12 @@ impl Observer {
     }
 
     /// Nobody could say what the target is. What may pass is tried again.
-    fn lost(&mut self, reason: Reason) {
+    pub(super) fn lost(&mut self, reason: Reason) {
+        self.lost_with(reason, None);
+    }
+
+    /// As [`Observer::lost`], with a line that says it better.
+    pub(super) fn lost_with(&mut self, reason: Reason, line: Option<String>) {
         self.searches += 1;
         let passes = pace::may_pass(&reason);
         let first = self.searches == 1;
@@ -121,11 +126,8 @@ impl Observer {
         let say = if self.options.live { first && !passes } else { !retry };
         if say {
             let what = if self.typed.trim().is_empty() { "the load balancers" } else { self.typed.trim() };
-            self.no_target(format!(
-                "{} cannot be looked up: {}",
-                SafeText::capped(what, 160),
-                reason.phrase()
-            ));
+            let own = || format!("{} cannot be looked up: {}", SafeText::capped(what, 160), reason.phrase());
+            self.no_target(line.unwrap_or_else(own));
         }
         self.state = if retry {
             let base = self.options.every.config;
@@ -137,13 +139,14 @@ impl Observer {
         self.renew_credentials(&reason);
     }
 
-    fn found(&mut self, found: Found) {
+    pub(super) fn found(&mut self, found: Found) {
         let arn = found.target.lb.clone();
         self.focus.lb = Some(arn.clone()).filter(|a| !a.is_empty());
         self.focus.front = Front::of(&found.target);
         if let Some(aws) = found.aws {
             self.aws = Some(aws);
         }
+        self.note_owners(found.owners);
         if !found.target.target_group.is_empty() {
             self.focus.target_group = Some(found.target.target_group.clone());
         }

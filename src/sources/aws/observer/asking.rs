@@ -55,6 +55,7 @@ impl Observer {
         if matches!(self.state, State::Waiting(at) if at <= now) {
             self.begin();
         }
+        self.heal_what_is_due();
         let Some(aws) = self.aws.clone() else { return };
         let plan = self.plan();
         if !plan.is_empty() {
@@ -62,6 +63,7 @@ impl Observer {
             self.slots.retain(|a, slot| slot.running || planned.contains(a));
         }
         for (ask, work) in plan.iter() {
+            let aws = self.whom(work, &aws);
             let slot = self.slots.entry(ask.clone()).or_insert_with(|| Slot::due(now));
             slot.ask(work, now);
             if slot.running || slot.due.is_none_or(|due| due > now) {
@@ -69,7 +71,7 @@ impl Observer {
             }
             self.count += 1;
             slot.begin(self.count);
-            let (aws, before) = (aws.clone(), Before { ecs: self.ecs.clone(), good: slot.good });
+            let before = Before { ecs: self.ecs.clone(), good: slot.good };
             let work = work.clone();
             let job = async move { Done::Answered(Box::new(work::run(aws, work, before).await)) };
             let job = self.jobs.spawn(job);
@@ -88,7 +90,7 @@ impl Observer {
         }
         let clues = self.found.filter(|_| !self.focus.clues).map(|at| at + CLUES_AFTER);
         let due = self.slots.values().filter(|s| !s.running).filter_map(|s| s.due);
-        due.chain(clues).fold(far, Instant::min)
+        due.chain(clues).chain(self.heal_at()).fold(far, Instant::min)
     }
 
     /// Says of each refresh whose questions have all been answered, or have failed.

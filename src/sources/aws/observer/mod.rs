@@ -9,6 +9,7 @@ mod fronts;
 mod more;
 mod open;
 mod pace;
+mod places;
 mod plan;
 mod slot;
 mod work;
@@ -23,6 +24,7 @@ use crate::sources::{COMMAND_QUEUE, Call, Command, EVENT_QUEUE, Event, Link, Opt
 use crate::text::SafeText;
 use jiff::Timestamp;
 use open::{Opened, Opening, Trouble};
+use places::{Places, Surveyed, Told};
 use plan::{Ask, Focus, Work};
 use slot::Slot;
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
@@ -37,6 +39,8 @@ use work::{Answer, EcsKnown};
 const HELD: usize = 64;
 /// Finished calls that may wait to be told.
 const CALLS: usize = 1024;
+/// Tries of the search when everything is asked once.
+const SEARCHES: u32 = 3;
 /// What may name a log group is waited for this long.
 const CLUES_AFTER: Duration = Duration::from_secs(4);
 
@@ -89,6 +93,10 @@ enum State {
 enum Done {
     Opened(Result<Box<Opened>, Trouble>),
     Searched(Result<Outcome, Reason>),
+    /// All places were searched.
+    Surveyed(Result<Surveyed, Trouble>),
+    /// Places that had failed were searched again.
+    Healed(Vec<Told>),
     /// The load balancer that was asked for by ARN does not exist: the line says so.
     Gone(String),
     Answered(Box<Answer>),
@@ -117,6 +125,7 @@ struct Observer {
     jobs: JoinSet<Done>,
     asked_by: HashMap<Id, Ask>,
     aws: Option<Aws>,
+    places: Places,
     typed: String,
     asked: Asked,
     state: State,
@@ -157,6 +166,7 @@ impl Observer {
             jobs: JoinSet::new(),
             asked_by: HashMap::new(),
             aws: None,
+            places: Places::default(),
             typed: String::new(),
             asked: Asked::Nothing,
             state: State::Idle,
@@ -202,7 +212,10 @@ impl Observer {
                     None => return,
                 },
                 Some(done) = self.jobs.join_next_with_id(), if room && !self.jobs.is_empty() => self.take(done),
-                Some(event) = self.side.1.recv(), if room => self.held.push_back(event),
+                Some(event) = self.side.1.recv(), if room => {
+                    self.note_places(&event);
+                    self.held.push_back(event);
+                }
                 Some(call) = self.calls.1.recv(), if room => self.held.push_back(Event::Called(call)),
                 () = sleep_until(wake) => {}
                 () = events.closed(), if self.held.is_empty() => return,
@@ -215,8 +228,14 @@ impl Observer {
     fn obey(&mut self, command: Command) {
         self.stale = true;
         match command {
-            Command::Open(target) => self.open(target),
-            Command::Choose(arn) => self.open(arn.to_string()),
+            Command::Open(target) => {
+                self.forget_places(None);
+                self.open(target);
+            }
+            Command::Choose(arn) => {
+                self.forget_places(Some(&arn));
+                self.open(arn.to_string());
+            }
             Command::Refresh { id, wants } => self.refresh(id, wants),
             Command::Watch(wants) => self.watch(wants),
             Command::Tail { groups, since } => {
@@ -252,6 +271,9 @@ impl Observer {
     }
 
     fn begin(&mut self) {
+        if self.several_places() {
+            return self.survey();
+        }
         self.stale = true;
         self.state = State::Opening;
         let opening = Opening {
@@ -322,6 +344,12 @@ impl Observer {
 
     fn reload(&mut self) {
         self.reloaded = Some(Instant::now());
+        if self.several_places() {
+            self.reload_places();
+            if !matches!(self.state, State::Watching) {
+                return;
+            }
+        }
         match (&self.aws, self.reloading) {
             (Some(aws), false) => {
                 let aws = aws.clone();

@@ -38,45 +38,79 @@ pub enum Trouble {
     Reason(Reason),
 }
 
+/// What was typed, and what its names lead to.
+#[derive(Clone, Debug)]
+pub struct Reading {
+    pub asked: Asked,
+    pub names: Names,
+    pub resolved: Option<Resolved>,
+    pub unresolved: Option<Reason>,
+}
+
+impl Reading {
+    /// The form of what was typed; the error is one line for a person.
+    pub fn of(typed: &str, options: &Options) -> Result<Reading, Trouble> {
+        let asked = target::parse(typed).map_err(Trouble::Line)?;
+        let names = Names::system(&options.resolve).map_err(Trouble::Line)?;
+        Ok(Reading { asked, names, resolved: None, unresolved: None })
+    }
+
+    /// What the names lead to.
+    pub async fn resolve(&self) -> Result<Option<Resolved>, Reason> {
+        match &self.asked {
+            // A load balancer's own DNS name says all there is to know.
+            Asked::Host { host: target::Host::Name(n), .. }
+                if elb_dns(n).is_some() || n.ends_with(".cloudfront.net") =>
+            {
+                Ok(None)
+            }
+            Asked::Host { host, port } => self.names.resolve(host, *port).await.map(Some),
+            _ => Ok(None),
+        }
+    }
+
+    /// What DNS does not know here, the account's own zones may.
+    pub fn learn(&mut self, resolved: Result<Option<Resolved>, Reason>) {
+        match resolved {
+            Ok(resolved) => self.resolved = resolved,
+            Err(reason) => self.unresolved = Some(reason),
+        }
+    }
+
+    /// The region that the names lead to.
+    pub fn led_to(&self) -> Option<String> {
+        region_of(self.resolved.as_ref())
+    }
+
+    /// A search of this; what it offers goes nowhere until told where.
+    pub fn search(&self, aws: Aws, typed: &str) -> Search {
+        let (unused, _) = mpsc::channel(1);
+        Search {
+            aws,
+            typed: SafeText::capped(typed.trim(), 300),
+            asked: self.asked.clone(),
+            resolved: self.resolved.clone(),
+            unresolved: self.unresolved.clone(),
+            names: self.names.clone(),
+            others: Vec::new(),
+            many: false,
+            events: unused,
+        }
+    }
+}
+
 impl Opening {
     /// Reads, resolves and loads.
     pub async fn run(self) -> Result<Opened, Trouble> {
-        let asked = target::parse(&self.typed).map_err(Trouble::Line)?;
-        let names = Names::system(&self.options.resolve).map_err(Trouble::Line)?;
-        let resolve = async {
-            match &asked {
-                // A load balancer's own DNS name says all there is to know.
-                Asked::Host { host: target::Host::Name(n), .. }
-                    if elb_dns(n).is_some() || n.ends_with(".cloudfront.net") =>
-                {
-                    Ok(None)
-                }
-                Asked::Host { host, port } => names.resolve(host, *port).await.map(Some),
-                _ => Ok(None),
-            }
-        };
-        let (resolved, aws) = join(resolve, self.clients(asked.region())).await;
-        // What DNS does not know here, the account's own zones may.
-        let (resolved, unresolved) = match resolved {
-            Ok(resolved) => (resolved, None),
-            Err(reason) => (None, Some(reason)),
-        };
+        let mut reading = Reading::of(&self.typed, &self.options)?;
+        let (resolved, aws) = join(reading.resolve(), self.clients(reading.asked.region())).await;
+        reading.learn(resolved);
         let mut aws = aws.map_err(Trouble::Reason)?;
         // The names may lead to a load balancer of another region.
-        if let Some(region) = region_of(resolved.as_ref()).filter(|r| *r != aws.region().as_str()) {
+        if let Some(region) = reading.led_to().filter(|r| *r != aws.region().as_str()) {
             aws = self.clients(Some(region)).await.map_err(Trouble::Reason)?;
         }
-        let (unused, _) = mpsc::channel(1);
-        let search = Search {
-            aws: aws.clone(),
-            typed: SafeText::capped(self.typed.trim(), 300),
-            asked,
-            resolved,
-            unresolved,
-            names,
-            events: unused,
-        };
-        Ok(Opened { aws, search })
+        Ok(Opened { search: reading.search(aws.clone(), &self.typed), aws })
     }
 
     /// Clients for the region that the target names, else for the configured one.
