@@ -12,6 +12,7 @@ mod pace;
 mod places;
 mod plan;
 mod slot;
+mod survey;
 mod work;
 
 use super::client::{Aws, Place};
@@ -24,12 +25,13 @@ use crate::sources::{COMMAND_QUEUE, Call, Command, EVENT_QUEUE, Event, Link, Opt
 use crate::text::SafeText;
 use jiff::Timestamp;
 use open::{Opened, Opening, Trouble};
-use places::{Places, Surveyed, Told};
+use places::Places;
 use plan::{Ask, Focus, Work};
 use slot::Slot;
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
+use survey::{Surveyed, Told};
 use tokio::sync::mpsc;
 use tokio::task::{Id, JoinSet};
 use tokio::time::{Instant, sleep_until};

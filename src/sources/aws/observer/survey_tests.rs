@@ -1,5 +1,7 @@
 use super::*;
 use crate::situation::elb::LoadBalancer;
+use crate::situation::{Fact, Observation, Topic};
+use jiff::Timestamp;
 
 const ARN: &str = "arn:aws:elasticloadbalancing:eu-west-1:123456789012:loadbalancer/app/shop/50dc";
 
@@ -9,7 +11,7 @@ fn scope(profile: &str, region: &str) -> Scope {
 }
 
 fn told(profile: &str, said: Said) -> Told {
-    Told { scope: scope(profile, "eu-west-1"), aws: None, said }
+    Told { scope: scope(profile, "eu-west-1"), aws: None, said, partial: Vec::new() }
 }
 
 fn lb(arn: &str) -> Said {
@@ -118,6 +120,12 @@ fn when_nobody_answers_what_may_pass_is_the_reason_to_try_again() {
     let Verdict::Lost(why, line) = judge("shop", false, &mut all) else { panic!("{all:?}") };
     assert_eq!(why, hung());
     assert!(line.contains("a/eu-west-1 (") && line.contains("b/eu-west-1 ("), "{line}");
+    let mut all = [told("a", Said::Failed(hung())), told("b", Said::Failed(hung()))];
+    let Verdict::Lost(_, line) = judge("shop", false, &mut all) else { panic!("{all:?}") };
+    assert!(
+        line.starts_with("shop cannot be looked up: a/eu-west-1, b/eu-west-1 ("),
+        "the same is said once: {line}"
+    );
 }
 
 #[test]
@@ -137,6 +145,16 @@ fn a_list_has_each_thing_once_and_the_most_failing_first() {
     let list = once(all.into_iter());
     let shown: Vec<(&str, &str)> = list.iter().map(|c| (c.name.as_str(), c.place.as_str())).collect();
     assert_eq!(shown, [("loud", "b"), ("calm", "a"), ("new", "b")]);
+}
+
+#[test]
+fn what_was_listed_before_a_place_failed_can_still_be_chosen() {
+    let mut half = told("a", Said::Failed(hung()));
+    half.partial = vec![from_arn(&ARN.into(), &"eu-west-1".into())];
+    let mut all = [half, told("b", missing(""))];
+    let Verdict::Several(list) = judge("", true, &mut all) else { panic!("{all:?}") };
+    assert_eq!(list.len(), 1);
+    assert_eq!(all[0].failure(), Some(&hung()), "and that it failed is still told");
 }
 
 #[test]
