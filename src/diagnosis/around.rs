@@ -47,12 +47,16 @@ impl Case<'_> {
 
     /// Changes that took effect near the onset and touch the path, newest first.
     pub fn changes(&self) -> Vec<&ChangeEvent> {
+        let mut all = self.changes_at_any_time();
+        all.retain(|e| self.near(e.at));
+        all
+    }
+
+    /// Changes that took effect and touch the path, whenever that was, newest first.
+    pub fn changes_at_any_time(&self) -> Vec<&ChangeEvent> {
         let all = self.s.lb().and_then(|l| l.changes.value());
         let path = self.path_ids();
-        all.into_iter()
-            .flat_map(|c| &c.events)
-            .filter(|e| e.failed.is_empty() && self.near(e.at) && touches(e, &path))
-            .collect()
+        all.into_iter().flat_map(|c| &c.events).filter(|e| e.failed.is_empty() && touches(e, &path)).collect()
     }
 
     /// Changes by the beginning of their names.

@@ -112,6 +112,8 @@ pub(super) struct Case<'a> {
     pub unshaken: bool,
     /// A certificate in use is not valid now.
     pub uncertified: bool,
+    /// A caller still sends to an address that is not the load balancer's.
+    pub misdialled: bool,
     /// Failing rows of the access log; or why they are not known.
     pub rows: Result<Rows<'a>, Reason>,
 }
@@ -142,6 +144,7 @@ impl<'a> Case<'a> {
             refusing: false,
             unshaken: false,
             uncertified: false,
+            misdialled: false,
             rows: Err(Reason::NotAsked),
         };
         c.silent = c
@@ -170,6 +173,7 @@ impl<'a> Case<'a> {
         // A line may be written a little before the minute of the onset is full.
         let early = from.checked_sub(SignedDuration::from_mins(2)).unwrap_or(from);
         c.signs = inputs.signs.since(early);
+        c.misdialled = super::causes::client::misdialled(s, &c.signs);
         c.no_metrics = c.metrics_reason();
         let errors = c.errors();
         let rare = c.requests().is_some_and(|all| all > 0.0 && errors.unwrap_or(0.0) / all < RARE);
@@ -236,6 +240,7 @@ impl<'a> Case<'a> {
             || self.refusing
             || self.unshaken
             || self.uncertified
+            || self.misdialled
             || TURNED_AWAY.iter().any(|n| self.many(n))
     }
 

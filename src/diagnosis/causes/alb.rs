@@ -280,6 +280,14 @@ pub(super) fn unreachable(c: &Case<'_>, b: &mut Ballot) {
     b.pro(Weak, Seen::metric(c, CONNECT));
     for g in c.servers() {
         let targets = g.targets.as_ref().copied().unwrap_or_default();
+        if let Some(vpc) = g.tg.and_then(|tg| c.s.vpcs.get(&tg.vpc)) {
+            let by_address = g.tg.is_some_and(|tg| tg.target_type.as_str() == "ip");
+            if by_address {
+                b.lack_if("network interfaces with the targets' addresses", vpc.interfaces.why_unknown());
+            } else {
+                b.lack_if("state of the instances", vpc.instances.why_unknown());
+            }
+        }
         for t in targets.iter().filter(|t| !t.is_healthy()) {
             if let Some(i) = c.s.instance(&t.id) {
                 if !matches!(i.state.as_str(), "running" | "") {
@@ -520,8 +528,8 @@ pub(super) fn deregistration(c: &Case<'_>, b: &mut Ballot) {
             let seen = Seen::new(format!("target {}", key.id), "left the group", HEALTH, track.since);
             removed.push((track.since, seen));
         }
-        let all = c.s.lb().and_then(|l| l.changes.value());
-        for e in all.into_iter().flat_map(|x| &x.events) {
+        // What was taken out elsewhere ends nothing here, however well the time fits.
+        for e in c.changes_at_any_time() {
             let takes = [
                 "DeregisterTargets",
                 "TerminateInstance",
@@ -529,7 +537,7 @@ pub(super) fn deregistration(c: &Case<'_>, b: &mut Ballot) {
                 "StartInstanceRefresh",
                 "CreateDeployment",
             ];
-            if takes.iter().any(|n| e.name.starts_with(n)) && e.failed.is_empty() {
+            if takes.iter().any(|n| e.name.starts_with(n)) {
                 removed.push((e.at, Seen::change(e)));
             }
         }
@@ -594,8 +602,16 @@ pub(super) fn mismatch(c: &Case<'_>, b: &mut Ballot) {
     }
     for g in c.servers() {
         let services = g.state.services.value();
+        if c.failing {
+            b.lack_if("ECS services behind the targets", g.state.services.gap().map(|x| x.reason.clone()));
+        }
         for s in services.into_iter().flatten() {
-            let Some(td) = c.s.task_definitions.get(&s.task_definition).and_then(Datum::get) else {
+            let definition = c.s.task_definitions.get(&s.task_definition);
+            let Some(td) = definition.and_then(Datum::get) else {
+                if c.failing {
+                    let why = definition.and_then(Datum::why_unknown).unwrap_or(Reason::NotAsked);
+                    b.lack(format!("ports of the containers of {}", s.name), why);
+                }
                 continue;
             };
             let ports: Vec<u16> = td.value.containers.iter().flat_map(|x| x.ports.clone()).collect();
@@ -737,7 +753,8 @@ pub(super) fn auth(c: &Case<'_>, b: &mut Ballot) {
             b.con(Strong, Seen::metric(c, name));
         }
     }
-    if c.many("HTTPCode_ELB_500_Count") {
+    // 403 by the firewall, 401 and 561 by a login: no metric tells them apart.
+    if c.many("HTTPCode_ELB_500_Count") || c.refusing {
         b.lack_if("access log rows of the failing requests", c.no_rows());
     }
     if let Ok(rows) = &c.rows

@@ -3,9 +3,12 @@
 use super::ballot::{Ballot, Seen};
 use crate::diagnosis::case::{Case, bound, certificate_fault};
 use crate::diagnosis::rows::Shape;
+use crate::diagnosis::signs::Sign;
 use crate::diagnosis::verdict::Weight::{Decisive, Strong, Weak};
 use crate::situation::elb::Listener;
-use crate::situation::{Datum, Reason};
+use crate::situation::{Datum, Reason, Situation};
+use crate::text::SafeText;
+use std::net::{IpAddr, SocketAddr};
 
 fn host(c: &Case<'_>) -> Option<String> {
     c.s.target.value().map(|t| t.host.to_string()).filter(|h| !h.is_empty())
@@ -22,11 +25,85 @@ pub(super) fn delegation(c: &Case<'_>, b: &mut Ballot) {
 }
 
 pub(super) fn stale(c: &Case<'_>, b: &mut Ballot) {
+    let calls = calls(c.s, &c.signs);
+    for x in &calls {
+        let whose =
+            if x.ours { "an address of the load balancer" } else { "no address of the load balancer" };
+        let value = format!("{} has tried {}, {whose}", x.name, x.peer);
+        let seen = Seen::new("error log of a caller", value, format!("log {}", x.sign.group), x.sign.last);
+        if x.ours {
+            b.con(Strong, seen);
+        } else {
+            b.pro(Strong, seen);
+        }
+    }
     if c.failing {
         // Whoever sends to old addresses leaves no trace at this load balancer.
         b.con(Strong, Seen::metric(c, "HTTPCode_ELB_5XX_Count"));
     }
-    b.lack("peer addresses in the callers' error logs", Reason::NotAsked);
+    if calls.is_empty() {
+        let nodes = c.s.lb().and_then(|l| l.interfaces.why_unknown());
+        b.lack("peer addresses in the callers' error logs", nodes.unwrap_or(Reason::NotAsked));
+    }
+}
+
+/// A connection that a proxy in front tried to the load balancer's name, and failed.
+struct Call<'s> {
+    sign: &'s Sign,
+    /// `nginx`, `httpd`.
+    name: SafeText,
+    peer: IpAddr,
+    /// The load balancer has this address now.
+    ours: bool,
+}
+
+/// Failed connections of callers, as a followed log of theirs tells them. None
+/// while the load balancer's own addresses are not known.
+fn calls<'s>(s: &Situation, signs: &'s [Sign]) -> Vec<Call<'s>> {
+    let Some(nodes) = s.lb().and_then(|l| l.interfaces.value()).filter(|n| !n.is_empty()) else {
+        return Vec::new();
+    };
+    let nodes: Vec<IpAddr> =
+        nodes.iter().flat_map(|i| i.public_addresses.iter().chain(&i.addresses)).copied().collect();
+    let names: Vec<String> = s
+        .load_balancer()
+        .map(|lb| &lb.dns_name)
+        .into_iter()
+        .chain(s.target.value().map(|t| &t.host))
+        .filter(|n| n.contains('.') && n.parse::<IpAddr>().is_err())
+        .map(|n| n.to_ascii_lowercase())
+        .collect();
+    let kinds = ["nginx-connect-refused", "nginx-connect-timeout", "httpd-connect-failed"];
+    let of_kind = signs.iter().filter(|x| kinds.contains(&x.pattern.id.as_str()));
+    of_kind
+        .filter_map(|sign| {
+            let line = sign.sample.to_ascii_lowercase();
+            if !names.iter().any(|n| line.contains(n.as_str())) {
+                return None;
+            }
+            let httpd = sign.pattern.server.as_str() == "httpd";
+            let tail = if httpd {
+                line.split_once("attempt to connect to ")?.1
+            } else {
+                line.split_once("upstream: \"")?.1.split_once("://")?.1
+            };
+            let peer = tail.split(['/', '"', ' ']).next()?.parse::<SocketAddr>().ok()?.ip();
+            // nginx names the host its own client asked for, not whom it calls: a
+            // private address may be an application behind it.
+            let public = match peer {
+                IpAddr::V4(a) => !(a.is_private() || a.is_loopback() || a.is_link_local()),
+                IpAddr::V6(a) => !(a.is_loopback() || a.is_unique_local() || a.is_unicast_link_local()),
+            };
+            let ours = nodes.contains(&peer);
+            (httpd || public || ours).then(|| Call { sign, name: sign.pattern.server.clone(), peer, ours })
+        })
+        .collect()
+}
+
+/// A caller still sends to an address that the load balancer does not have:
+/// trouble that none of its metrics shows.
+pub(in crate::diagnosis) fn misdialled(s: &Situation, signs: &[Sign]) -> bool {
+    calls(s, signs).iter().any(|x| !x.ours)
 }
 
 pub(super) fn aborts(c: &Case<'_>, b: &mut Ballot) {
@@ -62,6 +139,9 @@ pub(super) fn rejected(c: &Case<'_>, b: &mut Ballot) {
         b.pro(Weak, Seen::metric(c, "HTTPCode_ELB_4XX_Count"));
     } else if c.none("HTTPCode_ELB_4XX_Count") {
         b.con(Strong, Seen::metric(c, "HTTPCode_ELB_4XX_Count"));
+    }
+    if c.refusing {
+        b.lack_if("access log rows of the refused requests", c.no_rows());
     }
     if let Ok(rows) = &c.rows {
         let n = rows.n(Shape::Rejected);

@@ -152,7 +152,6 @@ fn explains(c: &Case<'_>, e: &ChangeEvent) -> Weight {
     if is(&[
         "RegisterTargets",
         "DeregisterTargets",
-        "TerminateInstance",
         "StopInstances",
         "RebootInstances",
         "SetDesiredCapacity",
@@ -203,11 +202,17 @@ fn explains(c: &Case<'_>, e: &ChangeEvent) -> Weight {
     Weak
 }
 
+/// A release, or the end of an instance: causes of their own, by which nothing
+/// of the configuration changes.
+fn of_another_cause(e: &ChangeEvent) -> bool {
+    e.name.starts_with("TerminateInstance") || RELEASES.iter().any(|r| e.name.starts_with(r))
+}
+
 pub(super) fn config_change(c: &Case<'_>, b: &mut Ballot) {
     if !c.trouble() {
         return;
     }
-    for e in c.changes().into_iter().filter(|e| !RELEASES.iter().any(|r| e.name.starts_with(r))).take(5) {
+    for e in c.changes().into_iter().filter(|e| !of_another_cause(e)).take(5) {
         b.pro(explains(c, e), Seen::change(e));
     }
     match c.no_changes() {
@@ -216,7 +221,7 @@ pub(super) fn config_change(c: &Case<'_>, b: &mut Ballot) {
             let at = c.s.lb().and_then(|l| l.changes.as_of()).unwrap_or(c.now);
             let seen = Seen::new(
                 "changes",
-                "none of the path's resources just before the onset",
+                "none of the path's configuration just before the onset",
                 "cloudtrail:LookupEvents",
                 at,
             );

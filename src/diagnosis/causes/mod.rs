@@ -6,7 +6,7 @@ mod alb;
 mod api;
 mod ballot;
 mod classic;
-mod client;
+pub(super) mod client;
 mod deploy;
 pub(super) mod dns;
 mod edge;

@@ -273,7 +273,8 @@ pub(super) fn exception(c: &Case<'_>, b: &mut Ballot) {
     if c.mostly(T5XX) {
         // A release that came just before says more than that the targets answer 5xx.
         let told_elsewhere = named_inside(c) || (super::deploy::released(c) && !one_path && !own);
-        b.pro(if told_elsewhere { Weak } else { Strong }, Seen::metric(c, T5XX));
+        // A handful in an hour is every day's, whatever else fails now.
+        b.pro(if told_elsewhere || !c.failing { Weak } else { Strong }, Seen::metric(c, T5XX));
         b.lack_if("logs of the application", c.no_logs());
     } else if c.none(T5XX) && c.failing {
         b.con(Strong, Seen::metric(c, T5XX));
