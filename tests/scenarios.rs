@@ -2,6 +2,7 @@
 //! (`tests/scenarios/*.toml`): a healthy shop with one thing spoiled.
 #![allow(clippy::field_reassign_with_default, reason = "a test spoils one part of a healthy shop")]
 
+mod coverage;
 mod evidence;
 mod front;
 mod world;
@@ -18,6 +19,8 @@ use badgate::text::SafeText;
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use world::*;
+
+const LISTENER: &str = "arn:aws:elasticloadbalancing:us-east-1:1:listener/app/shop/50dc6c49/aa";
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -76,6 +79,8 @@ struct World {
     around: evidence::Evidence,
     /// What stands in front of the shop, or without it.
     front: Option<front::Front>,
+    /// What probes met, just now.
+    probes: Vec<badgate::situation::probe::Probe>,
     /// What hosts say of themselves.
     hosts: Vec<badgate::situation::host::Host>,
     /// Ids of instances that could not be asked.
@@ -195,10 +200,9 @@ fn build(w: &World) -> (Shop, Vec<Measured>) {
         actions: vec![forward],
         ..Default::default()
     };
-    let listener = "arn:aws:elasticloadbalancing:us-east-1:1:listener/app/shop/50dc6c49/aa";
-    shop.listeners[0].arn = listener.into();
+    shop.listeners[0].arn = LISTENER.into();
     let rules = if fixed { vec![rule] } else { vec![] };
-    shop.more.push(observed(Topic::Rules(listener.into()), Fact::Rules(rules)));
+    shop.more.push(observed(Topic::Rules(LISTENER.into()), Fact::Rules(rules)));
     if w.idle_group {
         let mut idle = shop.group.clone();
         idle.arn = format!("{WEB}9").into();
@@ -225,52 +229,32 @@ fn build(w: &World) -> (Shop, Vec<Measured>) {
         front::add(&mut shop, f);
     }
     for action in &w.denied {
-        let topic = match action.as_str() {
-            "elasticloadbalancing:DescribeTargetHealth" => Topic::TargetHealth(WEB.into()),
-            "elasticloadbalancing:DescribeLoadBalancerAttributes" => Topic::LbAttributes(LB.into()),
-            "cloudwatch:GetMetricData" => Topic::Metrics(LB.into()),
-            "ec2:DescribeInstances" => Topic::Instances(VPC.into()),
-            "ec2:DescribeSecurityGroups" => Topic::SecurityGroups(VPC.into()),
-            "ec2:DescribeNetworkAcls" => Topic::NetworkAcls(VPC.into()),
-            "ec2:DescribeRouteTables" => Topic::RouteTables(VPC.into()),
-            "ecs:DescribeServices" => Topic::EcsServices(WEB.into()),
-            "s3:GetObject" => Topic::AccessLog(LB.into()),
-            "cloudtrail:LookupEvents" => Topic::Changes(LB.into()),
-            "ec2:DescribeInstanceStatus" => Topic::InstanceStatus(VPC.into()),
-            "lambda:GetFunctionConfiguration" => Topic::Function(evidence::FUNCTION.into()),
-            "cloudfront:GetDistributionConfig" => Topic::Distribution(front::EDGE.into()),
-            "apigateway:GET" => Topic::Api(front::API.into()),
-            "elasticloadbalancing:DescribeInstanceHealth" => Topic::InstanceHealth(front::CLASSIC.into()),
-            "front metrics" => Topic::FrontMetrics(front_id(w)),
-            "front log" => Topic::FrontLog(front_id(w)),
-            "lambda:GetFunctionConfiguration of the API" => Topic::Function(front::FN.into()),
-            "cloudwatch:GetMetricData of the NLB" => Topic::Metrics(front::NLB.into()),
-            "route53:ListResourceRecordSets" => Topic::Records("shop.example.com".into()),
-            other => panic!("no topic for {other}"),
-        };
+        let topic = topic_of(action, w);
         shop.more.retain(|o| o.topic != topic);
-        let denied = Reason::Denied { action: action.as_str().into() };
-        let later = |t: &Topic| {
-            matches!(
-                t,
-                Topic::EcsServices(_)
-                    | Topic::AccessLog(_)
-                    | Topic::Changes(_)
-                    | Topic::InstanceStatus(_)
-                    | Topic::Function(_)
-                    | Topic::Distribution(_)
-                    | Topic::Api(_)
-                    | Topic::InstanceHealth(_)
-                    | Topic::FrontMetrics(_)
-                    | Topic::FrontLog(_)
-                    | Topic::Records(_)
-            ) || *t == Topic::Metrics(front::NLB.into())
-        };
-        if later(&topic) {
-            shop.more.push(observed(topic, Fact::Unknown(denied)));
-        } else {
+        // `of the hosts` tells one call from the same about something else.
+        let call = action.split(" of ").next().unwrap_or(action);
+        let denied = Reason::Denied { action: call.into() };
+        let usual = matches!(
+            topic,
+            Topic::TargetHealth(_)
+                | Topic::LbAttributes(_)
+                | Topic::LoadBalancer(_)
+                | Topic::Listeners(_)
+                | Topic::Instances(_)
+                | Topic::Interfaces(_)
+                | Topic::SecurityGroups(_)
+                | Topic::NetworkAcls(_)
+                | Topic::RouteTables(_)
+                | Topic::Metrics(_)
+        );
+        if usual {
             shop.failed.push((topic, denied));
+        } else {
+            shop.more.push(observed(topic, Fact::Unknown(denied)));
         }
+    }
+    for p in &w.probes {
+        shop.more.push(observed(Topic::Probe(p.url.clone()), Fact::Probe(Box::new(p.clone()))));
     }
     for h in &w.hosts {
         shop.more.push(observed(Topic::Host(h.asked.clone()), Fact::Host(Box::new(h.clone()))));
@@ -288,6 +272,45 @@ fn build(w: &World) -> (Shop, Vec<Measured>) {
         source: "probe".into(),
     });
     (shop, measured.into_iter().collect())
+}
+
+/// What cannot be read without the right to a call.
+fn topic_of(action: &str, w: &World) -> Topic {
+    match action {
+        "elasticloadbalancing:DescribeTargetHealth" => Topic::TargetHealth(WEB.into()),
+        "elasticloadbalancing:DescribeLoadBalancerAttributes" => Topic::LbAttributes(LB.into()),
+        "elasticloadbalancing:DescribeListeners" => Topic::Listeners(LB.into()),
+        "elasticloadbalancing:DescribeRules" => Topic::Rules(LISTENER.into()),
+        "elasticloadbalancing:DescribeInstanceHealth" => Topic::InstanceHealth(front::CLASSIC.into()),
+        "acm:DescribeCertificate" => Topic::Certificate(evidence::CERTIFICATE.into()),
+        "acm:DescribeCertificate of the origin" => Topic::Certificate(front::CERT.into()),
+        "autoscaling:DescribeScalingActivities" => Topic::Scaling(LB.into()),
+        "cloudwatch:GetMetricData" => Topic::Metrics(LB.into()),
+        "cloudwatch:GetMetricData of the hosts" => Topic::HostMetrics(LB.into()),
+        "cloudwatch:GetMetricData of the NLB" => Topic::Metrics(front::NLB.into()),
+        "cloudwatch:GetMetricData of the front" | "front metrics" => Topic::FrontMetrics(front_id(w)),
+        "ec2:DescribeInstances" => Topic::Instances(VPC.into()),
+        "ec2:DescribeInstanceStatus" => Topic::InstanceStatus(VPC.into()),
+        "ec2:DescribeNetworkInterfaces" => Topic::Interfaces(VPC.into()),
+        "ec2:DescribeSecurityGroups" => Topic::SecurityGroups(VPC.into()),
+        "ec2:DescribeNetworkAcls" => Topic::NetworkAcls(VPC.into()),
+        "ec2:DescribeRouteTables" => Topic::RouteTables(VPC.into()),
+        "ecs:DescribeServices" => Topic::EcsServices(WEB.into()),
+        "ecs:DescribeTaskDefinition" => Topic::TaskDefinition("arn:td:7".into()),
+        "rds:DescribeDBInstances" => Topic::Databases(VPC.into()),
+        "logs:FilterLogEvents" => Topic::Tail("/app/shop".into()),
+        "s3:GetObject" => Topic::AccessLog(LB.into()),
+        "s3:GetObject of the front" | "logs:FilterLogEvents of the front" | "front log" => {
+            Topic::FrontLog(front_id(w))
+        }
+        "cloudtrail:LookupEvents" => Topic::Changes(LB.into()),
+        "lambda:GetFunctionConfiguration" => Topic::Function(evidence::FUNCTION.into()),
+        "lambda:GetFunctionConfiguration of the API" => Topic::Function(front::FN.into()),
+        "cloudfront:GetDistributionConfig" => Topic::Distribution(front::EDGE.into()),
+        "apigateway:GET" => Topic::Api(front::API.into()),
+        "route53:ListResourceRecordSets" => Topic::Records("shop.example.com".into()),
+        other => panic!("no topic for {other}"),
+    }
 }
 
 /// What the front of a world is known by.

@@ -12,7 +12,7 @@ use jiff::SignedDuration;
 use serde::Deserialize;
 
 pub const FUNCTION: &str = "arn:aws:lambda:us-east-1:1:function:quotes";
-const CERTIFICATE: &str = "arn:aws:acm:us-east-1:1:certificate/aa";
+pub const CERTIFICATE: &str = "arn:aws:acm:us-east-1:1:certificate/aa";
 
 /// All of it; what is empty was asked and found to be so.
 #[derive(Debug, Default, Deserialize)]

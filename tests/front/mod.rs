@@ -21,7 +21,7 @@ pub const FN: &str = "arn:aws:lambda:us-east-1:1:function:orders";
 pub const NLB: &str = "arn:aws:elasticloadbalancing:us-east-1:1:loadbalancer/net/inner/70dc6c49";
 const LISTENER: &str = "arn:aws:elasticloadbalancing:us-east-1:1:listener/app/shop/50dc6c49/aa";
 const NLISTENER: &str = "arn:aws:elasticloadbalancing:us-east-1:1:listener/net/inner/70dc6c49/aa";
-const CERT: &str = "arn:aws:acm:us-east-1:1:certificate/bb";
+pub const CERT: &str = "arn:aws:acm:us-east-1:1:certificate/bb";
 
 /// Everything in front; what is not given is as in a healthy world.
 #[derive(Debug, Default, Deserialize)]
@@ -67,6 +67,8 @@ pub struct Front {
     records: BTreeMap<String, String>,
     /// Host name asked for.
     host: Option<String>,
+    /// Addresses it resolved to when it was looked for.
+    addresses: Vec<String>,
     /// Seconds of the Network Load Balancer's listener.
     flow_idle: Option<u32>,
 }
@@ -84,6 +86,7 @@ struct Row {
     inner: Option<u16>,
     message: String,
     untimed: bool,
+    path: String,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -173,7 +176,7 @@ fn log(f: &Front) -> FrontLog {
                 at,
                 status: kind.status,
                 method: if kind.method.is_empty() { "GET".into() } else { kind.method.as_str().into() },
-                path: "/cart".into(),
+                path: if kind.path.is_empty() { "/cart".into() } else { kind.path.as_str().into() },
                 took_s: took,
                 result: "Error".into(),
                 detail: kind.detail.as_str().into(),
@@ -206,6 +209,7 @@ fn texts(list: &[String]) -> Vec<SafeText> {
 pub fn add(shop: &mut Shop, f: &Front) {
     let mut target = ResolvedTarget { asked: "shop".into(), matched_by: "id".into(), ..Default::default() };
     target.host = f.host.as_deref().unwrap_or_default().into();
+    target.addresses = texts(&f.addresses);
     let mut own: Vec<Series> = Vec::new();
     let share = f.share.unwrap_or(0.9);
     let failing = f.onset.is_some();
