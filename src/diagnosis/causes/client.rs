@@ -78,9 +78,6 @@ fn calls<'s>(s: &Situation, signs: &'s [Sign]) -> Vec<Call<'s>> {
     of_kind
         .filter_map(|sign| {
             let line = sign.sample.to_ascii_lowercase();
-            if !names.iter().any(|n| line.contains(n.as_str())) {
-                return None;
-            }
             let httpd = sign.pattern.server.as_str() == "httpd";
             let tail = if httpd {
                 line.split_once("attempt to connect to ")?.1
@@ -88,14 +85,11 @@ fn calls<'s>(s: &Situation, signs: &'s [Sign]) -> Vec<Call<'s>> {
                 line.split_once("upstream: \"")?.1.split_once("://")?.1
             };
             let peer = tail.split(['/', '"', ' ']).next()?.parse::<SocketAddr>().ok()?.ip();
-            // nginx names the host its own client asked for, not whom it calls: a
-            // private address may be an application behind it.
-            let public = match peer {
-                IpAddr::V4(a) => !(a.is_private() || a.is_loopback() || a.is_link_local()),
-                IpAddr::V6(a) => !(a.is_loopback() || a.is_unique_local() || a.is_unicast_link_local()),
-            };
             let ours = nodes.contains(&peer);
-            (httpd || public || ours).then(|| Call { sign, name: sign.pattern.server.clone(), peer, ours })
+            // httpd writes whom it calls by name. nginx writes the host its own
+            // client asked for: an address that is not ours may be anybody's.
+            let named = httpd && names.iter().any(|n| tail.contains(n.as_str()));
+            (ours || named).then(|| Call { sign, name: sign.pattern.server.clone(), peer, ours })
         })
         .collect()
 }
