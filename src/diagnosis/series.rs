@@ -277,8 +277,8 @@ pub(super) fn step(minutes: &[Timestamp], known: &[f64], whole: Timestamp, what:
     let clear = gain >= GAIN
         && level >= 2.0 * baseline + 0.5
         && quantile(inside, 0.5) > quantile(&outside, 0.9)
-        // One minute alone may only be among the newest: it has just begun.
-        && (inside.len() > 1 || until.is_none());
+        // One minute alone may only be the newest: it has just begun.
+        && (inside.len() > 1 || j == n);
     if !clear {
         return None;
     }
