@@ -164,7 +164,10 @@ fn nothing_yet(state: &State, why: Option<Reason>, none: &str) -> (Mark, String)
             return (Mark::Unknown, "no target is chosen yet".to_owned());
         }
         Some(Reason::NotAsked) => return (Mark::Unknown, format!("looking for {asked}")),
-        Some(r) => return (Mark::Unknown, format!("looking for {asked}: {}", r.phrase())),
+        Some(r) => {
+            let what = if asked.is_empty() { "load balancers" } else { asked.as_str() };
+            return (Mark::Unknown, format!("looking for {what}: {}", r.phrase()));
+        }
         None => {}
     }
     let Some(lb) = s.lb() else { return (Mark::Unknown, "no load balancer found yet".to_owned()) };

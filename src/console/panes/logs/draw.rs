@@ -1,5 +1,6 @@
 //! Drawing the lines on screen and none other.
 
+use super::told::told;
 use super::{LogsView, Times};
 use crate::console::layout::{FrameKind, inner};
 use crate::console::panes::frame::{self, Chrome, title_words};
@@ -169,7 +170,7 @@ pub fn height(view: &LogsView, h: &Held, columns: u16) -> usize {
     }
     let head = Head { times: view.times, today: jiff::civil::Date::default(), group: 0 };
     let (first, next, max) = room(view, &head, h, columns);
-    rows_of(&h.line.text, first, next, max).0.len()
+    rows_of(told(view, h), first, next, max).0.len()
 }
 
 /// The lines on screen, top to bottom, for this size. Costs what is shown.
@@ -184,7 +185,7 @@ pub fn viewport(view: &LogsView, state: &State, area: Rect) -> Vec<Shown> {
     let tall = |seq: u64| {
         order.logs.get(seq).map_or(1, |h| {
             let (first, next, max) = room(view, &head, h, area.width);
-            if max == 1 { 1 } else { rows_of(&ctx.masked(&h.line.text), first, next, max).0.len() }
+            if max == 1 { 1 } else { rows_of(&ctx.masked(told(view, h)), first, next, max).0.len() }
         })
     };
     // Lines upwards from `from` until the rows are used up.
@@ -244,7 +245,7 @@ pub fn widest(view: &LogsView, state: &State, area: Rect) -> usize {
         .filter_map(|s| logs.get(s.seq))
         .map(|h| {
             let (first, ..) = room(view, &head, h, area.width);
-            let text = &h.line.text;
+            let text = told(view, h);
             let columns = if text.is_ascii() { text.len() } else { width(text) };
             (columns + 1).saturating_sub(first)
         })
@@ -465,7 +466,7 @@ fn draw_line(
     selected: bool,
     focused: bool,
 ) -> u16 {
-    let text: Cow<'_, str> = ctx.masked(&h.line.text);
+    let text: Cow<'_, str> = ctx.masked(told(view, h));
     let (first, next, max) = room(view, head, h, area.width);
     let (mut rows, mut more) = rows_of(&text, first, next, max);
     let mut left_cut = false;

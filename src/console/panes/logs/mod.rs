@@ -5,6 +5,7 @@
 mod draw;
 mod order;
 mod save;
+mod told;
 
 pub use draw::draw;
 use order::{Index, Order};
