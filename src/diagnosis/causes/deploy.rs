@@ -1,6 +1,6 @@
 //! Deployments and changes, and what the application depends on.
 
-use super::alb::{broken, gone};
+use super::answers::{broken, gone};
 use super::ballot::{Ballot, Seen};
 use super::target::{services, stopped};
 use crate::diagnosis::case::Case;

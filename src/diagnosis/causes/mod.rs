@@ -3,6 +3,7 @@
 //! follows from that in one place, [`Ballot::close`].
 
 mod alb;
+mod answers;
 mod api;
 mod ballot;
 mod classic;
@@ -13,6 +14,7 @@ mod edge;
 mod lambda;
 mod network;
 mod nlb;
+mod origins;
 mod proxies;
 mod target;
 mod witness;
@@ -128,12 +130,12 @@ pub const RULES: &[Rule] = &[
     rule("client-aborts-before-response", Hop::Client, Level::Mechanism, &[], client::aborts),
     rule("client-request-rejected", Hop::Client, Level::Root, &[], client::rejected),
     front("cf-origin-dns-error", Hop::CloudFront, &[], edge::dns),
-    front("cf-origin-connect-refused", Hop::CloudFront, CONNECT, edge::refused),
-    front("cf-origin-unreachable-timeout", Hop::CloudFront, &[], edge::unreachable),
-    front("cf-origin-tls-name-mismatch", Hop::CloudFront, CONNECT, edge::name),
-    front("cf-origin-cert-invalid", Hop::CloudFront, CONNECT, edge::certificate),
-    front("cf-origin-tls-protocol-mismatch", Hop::CloudFront, CONNECT, edge::protocol),
-    front("cf-origin-port-or-policy-mismatch", Hop::CloudFront, CONNECT, edge::port),
+    front("cf-origin-connect-refused", Hop::CloudFront, CONNECT, origins::refused),
+    front("cf-origin-unreachable-timeout", Hop::CloudFront, &[], origins::unreachable),
+    front("cf-origin-tls-name-mismatch", Hop::CloudFront, CONNECT, origins::name),
+    front("cf-origin-cert-invalid", Hop::CloudFront, CONNECT, origins::certificate),
+    front("cf-origin-tls-protocol-mismatch", Hop::CloudFront, CONNECT, origins::protocol),
+    front("cf-origin-port-or-policy-mismatch", Hop::CloudFront, CONNECT, origins::port),
     front("cf-origin-response-timeout", Hop::CloudFront, &[], edge::slow),
     front("cf-origin-keepalive-race", Hop::CloudFront, &[], edge::keep_alive),
     front("cf-origin-bad-response", Hop::CloudFront, &[], edge::bad_response),
@@ -150,19 +152,19 @@ pub const RULES: &[Rule] = &[
     rule("alb-all-unhealthy-fail-open", Hop::Alb, Level::Effect, &[], alb::fail_open),
     rule("alb-partial-unhealthy-targets", Hop::Alb, Level::Effect, &[], alb::partial),
     rule("alb-healthcheck-misconfigured", Hop::Alb, Level::Root, &[], alb::health_check),
-    rule("alb-target-keepalive-shorter", Hop::Alb, Level::Root, ABRUPT, alb::keep_alive),
+    rule("alb-target-keepalive-shorter", Hop::Alb, Level::Root, ABRUPT, answers::keep_alive),
     rule("alb-target-connection-refused", Hop::Alb, Level::Mechanism, REFUSED, alb::refused),
     rule("alb-target-host-unreachable", Hop::Alb, Level::Mechanism, REFUSED, alb::unreachable),
     rule("alb-target-connect-timeout", Hop::Alb, Level::Mechanism, &[], alb::connect_timeout),
     rule("alb-target-response-timeout", Hop::Alb, Level::Mechanism, SLOW, alb::response_timeout),
-    rule("alb-target-response-malformed", Hop::Alb, Level::Root, ABRUPT, alb::malformed),
-    rule("alb-target-header-too-large", Hop::Alb, Level::Root, ABRUPT, alb::large_header),
-    rule("alb-content-length-mismatch", Hop::Alb, Level::Root, SLOW, alb::short_body),
-    rule("alb-deregistration-delay-elapsed", Hop::Alb, Level::Root, &[], alb::deregistration),
+    rule("alb-target-response-malformed", Hop::Alb, Level::Root, ABRUPT, answers::malformed),
+    rule("alb-target-header-too-large", Hop::Alb, Level::Root, ABRUPT, answers::large_header),
+    rule("alb-content-length-mismatch", Hop::Alb, Level::Root, SLOW, answers::short_body),
+    rule("alb-deregistration-delay-elapsed", Hop::Alb, Level::Root, &[], answers::deregistration),
     rule("alb-target-tls-failure", Hop::Alb, Level::Root, &[], alb::tls),
     rule("alb-protocol-or-port-mismatch", Hop::Alb, Level::Root, REFUSED, alb::mismatch),
     rule("alb-rule-misrouted", Hop::Alb, Level::Root, &[], alb::misrouted),
-    rule("alb-early-close-on-upload", Hop::Alb, Level::Root, ABRUPT, alb::upload),
+    rule("alb-early-close-on-upload", Hop::Alb, Level::Root, ABRUPT, answers::upload),
     rule("alb-capacity-limits", Hop::Alb, Level::Root, &[], alb::capacity),
     rule("alb-waf-or-auth-failure", Hop::Alb, Level::Root, &[], alb::auth),
     rule("nlb-target-reset-or-unhealthy", Hop::Nlb, Level::Root, &[], nlb::reset),

@@ -287,7 +287,7 @@ pub(super) fn worker_kill(c: &Case<'_>, b: &mut Ballot) {
         let own = !s.pattern.causes.iter().any(|x| x.as_str() != "app-worker-timeout-kill");
         b.pro(if own { weight } else { Weak }, Seen::sign(s));
     }
-    if let Some(x) = super::alb::broken(c) {
+    if let Some(x) = super::answers::broken(c) {
         let says = format!("that broke off after {:.1} s (median)", x.took.1);
         let seen = Seen::rows(x.rows, Shape::Broken, &says);
         let drained = !c.removals_within(SignedDuration::from_mins(20)).is_empty()
