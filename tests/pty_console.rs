@@ -394,7 +394,12 @@ fn a_stop_gives_the_terminal_back_and_going_on_takes_it_again() {
     // Stopped without being asked, as `kill -STOP` does, and gone on.
     r.pty.signal(Signal::STOP);
     eventually("the stop", || (Running::process_state(pid) == Some('T')).then_some(()));
+    // What is typed at a console that stands still is not lost.
+    r.pty.send("a");
     r.pty.signal(Signal::CONT);
+    r.pty.wait_for_text("Note by");
+    r.pty.send("\u{1b}");
+    r.pty.wait_for_text("run step");
     r.note("after all that");
     r.pty.send("q");
     assert_eq!(r.pty.wait_exit().exit_code(), 0);

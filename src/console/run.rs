@@ -484,10 +484,7 @@ impl<'a> Console<'a> {
     }
 
     fn resume(&mut self, state: &mut State) {
-        // Whoever stopped us without asking left the terminal as it was; taking
-        // it anew covers that too.
-        self.taken.leave();
-        if self.taken.enter().is_err() {
+        if self.taken.again().is_err() {
             self.end = Some(How::HangUp);
             return;
         }

@@ -72,6 +72,19 @@ impl Guard {
         Ok(())
     }
 
+    /// Takes it again after a stop, asked for or not: whoever stopped us without
+    /// asking left the terminal as it was, and others may have set it since.
+    /// Keys typed meanwhile are kept, they are for us.
+    pub fn again(&self) -> io::Result<()> {
+        if let Some(taken) = held(&TAKEN).as_ref() {
+            taken.tty.write_if_ready(LEAVE, PATIENCE);
+            taken.tty.raw()?;
+            taken.tty.write_if_ready(ENTER, PATIENCE);
+            return Ok(());
+        }
+        self.enter()
+    }
+
     /// Gives the terminal back; nothing when it was given back already.
     pub fn leave(&self) {
         leave();
