@@ -359,3 +359,103 @@ fn athena_is_asked_in_selects_and_creates_only_with_leave() {
     let ddl = String::from_utf8_lossy(&out.stdout);
     assert!(ddl.contains("'projection.day.format' = 'yyyy/MM/dd'") && ddl.ends_with(";\n"), "{ddl}");
 }
+
+/// Runs, presses Ctrl-C once `operation` was asked `times`, and waits for the end.
+fn interrupted(fake: &Fake, args: &[&str], (operation, times): (&str, usize)) -> Output {
+    let child = Command::new(badgate())
+        .arg("logs")
+        .args(args)
+        .env_clear()
+        .envs(env(&fake.endpoint))
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let began = std::time::Instant::now();
+    while fake.requests_of(operation).len() < times {
+        assert!(began.elapsed().as_secs() < 60, "{operation} was never asked {times} times");
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+    let pid = rustix::process::Pid::from_child(&child);
+    rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
+    child.wait_with_output().unwrap()
+}
+
+fn named(fake: &Fake, operation: &str, field: &str) -> Vec<String> {
+    let body = |b: &[u8]| serde_json::from_slice::<Value>(b).unwrap()[field].as_str().unwrap().to_string();
+    let mut ids: Vec<String> = fake.requests_of(operation).iter().map(|r| body(&r.body)).collect();
+    ids.sort();
+    ids
+}
+
+const HOUR: [&str; 4] = ["--since", "2026-05-04T10:00Z", "--until", "2026-05-04T11:00Z"];
+
+#[test]
+fn a_query_nobody_waits_for_is_ended_at_insights() {
+    let fake = Fake::start();
+    fake.on("DescribeLogGroups", group(5_000));
+    fake.on("FilterLogEvents", events(&[row(2, 1, "502", "-")], None));
+    fake.on("StartQuery", Answer::json(r#"{"queryId":"ours-1"}"#));
+    fake.on("GetQueryResults", Answer::json(r#"{"status":"Running","results":[]}"#));
+    fake.on("StopQuery", Answer::json(r#"{"success":true}"#));
+    let args = [&["cwl:/aws/alb", "--engine", "insights"][..], &HOUR[..]].concat();
+    let out = interrupted(&fake, &args, ("GetQueryResults", 1));
+    assert_eq!(out.status.code(), Some(130), "{}", said(&out));
+    assert!(said(&out).contains("stopped; Insights: the query was ended"), "{}", said(&out));
+    assert_eq!(named(&fake, "StopQuery", "queryId"), ["ours-1"]);
+
+    // Who may not end it is told which one goes on.
+    let fake = Fake::start();
+    fake.on("DescribeLogGroups", group(5_000));
+    fake.on("FilterLogEvents", events(&[row(2, 1, "502", "-")], None));
+    fake.on("StartQuery", Answer::json(r#"{"queryId":"ours-2"}"#));
+    fake.on("GetQueryResults", Answer::json(r#"{"status":"Running","results":[]}"#));
+    fake.on("StopQuery", Answer::denied("logs", "logs:StopQuery"));
+    let out = interrupted(&fake, &args, ("GetQueryResults", 1));
+    assert_eq!(out.status.code(), Some(130), "{}", said(&out));
+    assert!(
+        said(&out).contains("query ours-2 may go on (access denied: needs logs:StopQuery)"),
+        "{}",
+        said(&out)
+    );
+}
+
+#[test]
+fn queries_nobody_waits_for_are_ended_at_athena() {
+    let url = "s3://shop-logs/AWSLogs/123456789012/elasticloadbalancing/us-east-1/";
+    let args = [&[url, "--engine", "athena"][..], &HOUR[..]].concat();
+    let began = |fake: &Fake| {
+        fake.on("*", listing(&[]));
+        for id in ["d", "c", "b", "a"] {
+            fake.on_times(
+                "StartQueryExecution",
+                1,
+                Answer::json(&json!({ "QueryExecutionId": id }).to_string()),
+            );
+        }
+        fake.on("GetQueryExecution", Answer::json(r#"{"QueryExecution":{"Status":{"State":"RUNNING"}}}"#));
+        fake.on("StopQueryExecution", Answer::json("{}"));
+    };
+    let fake = Fake::start();
+    began(&fake);
+    let out = interrupted(&fake, &args, ("GetQueryExecution", 4));
+    assert_eq!(out.status.code(), Some(130), "{}", said(&out));
+    assert!(said(&out).contains("stopped; Athena: the query was ended"), "{}", said(&out));
+    assert_eq!(named(&fake, "StopQueryExecution", "QueryExecutionId"), ["a", "b", "c", "d"]);
+
+    // One that fails ends the three beside it, and is the one that is told.
+    let fake = Fake::start();
+    began(&fake);
+    fake.on_times(
+        "GetQueryExecution",
+        1,
+        Answer::json(
+            r#"{"QueryExecution":{"Status":{"State":"FAILED","StateChangeReason":"HIVE_BAD_DATA: a row"}}}"#,
+        ),
+    );
+    let out = logs(&env(&fake.endpoint), &args);
+    assert_eq!(out.status.code(), Some(3), "{}", said(&out));
+    assert!(said(&out).contains("HIVE_BAD_DATA"), "{}", said(&out));
+    assert_eq!(named(&fake, "StopQueryExecution", "QueryExecutionId").len(), 3);
+}

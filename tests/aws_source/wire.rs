@@ -263,6 +263,39 @@ fn with_changes_allowed_secrets_stay_out_of_reach() {
 }
 
 #[test]
+fn only_queries_that_were_started_here_are_ever_ended() {
+    for allow_changes in [false, true] {
+        let fake = Fake::start();
+        fake.on("StartQuery", Answer::json(r#"{"queryId":"ours"}"#));
+        fake.on("StartQueryExecution", Answer::json(r#"{"QueryExecutionId":"ours"}"#));
+        fake.on("*", Answer::json("{}"));
+        let (runtime, aws) = aws(&fake.endpoint, Options { allow_changes, ..once() });
+        let c = aws.clients();
+        let athena = |row: &'static op::Operation, body: serde_json::Value| {
+            c.plain(row, Question::json(&format!("AmazonAthena.{}", row.name), &body))
+        };
+        runtime.block_on(async {
+            let end = |id: &str| c.logs.stop_query().query_id(id).send();
+            let id = |id: &str| serde_json::json!({ "QueryExecutionId": id });
+            assert!(end("ours").await.is_err(), "it was not started yet");
+            assert!(athena(&op::STOP_QUERY_EXECUTION, id("ours")).await.is_err());
+            assert_eq!(fake.requests().len(), 0);
+            let started = c.logs.start_query().query_string("fields @message").start_time(1).end_time(2);
+            started.send().await.unwrap();
+            let select = serde_json::json!({ "QueryString": "SELECT 1" });
+            athena(&op::START_QUERY_EXECUTION, select).await.unwrap();
+            assert!(end("theirs").await.is_err());
+            assert!(athena(&op::STOP_QUERY_EXECUTION, id("theirs")).await.is_err());
+            assert_eq!(fake.requests().len(), 2, "not one request left");
+            end("ours").await.unwrap();
+            athena(&op::STOP_QUERY_EXECUTION, id("ours")).await.unwrap();
+        });
+        assert_eq!(fake.requests_of("StopQuery").len(), 1);
+        assert_eq!(fake.requests_of("StopQueryExecution").len(), 1);
+    }
+}
+
+#[test]
 fn live_tail_goes_to_a_custom_endpoint_as_it_was_given() {
     let fake = Fake::start();
     fake.on("StartLiveTail", Answer::json_error(400, "InvalidOperationException", "not here"));

@@ -14,6 +14,7 @@ use crate::sources::aws::{Aws, rows::Athena};
 use jiff::{SignedDuration, Timestamp};
 use std::future::Future;
 use std::io::{IsTerminal, Write};
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -29,6 +30,8 @@ const LOCAL_GROUP: u64 = 2 << 30;
 const COST: f64 = 1.0;
 /// A piece of an object over a slow line.
 const CALL: Duration = Duration::from_secs(60);
+/// What an engine has, after Ctrl-C, to end the queries it runs for us.
+const ENDING: Duration = Duration::from_secs(10);
 /// How far back a log group is read when nobody says.
 const BACK: SignedDuration = SignedDuration::from_hours(1);
 
@@ -77,6 +80,29 @@ impl Afar {
                 () = stopped => Err(Failure { code: 130, line: "stopped; nothing was read yet".into() }),
             }
         })
+    }
+
+    /// Waits for an engine's answer. After Ctrl-C the engine has a moment to end
+    /// the queries it runs for us.
+    fn finish<T>(
+        &self,
+        stop: &Stop,
+        what: &str,
+        asked: impl Future<Output = Result<T, Reason>>,
+    ) -> Result<T, Failure> {
+        let mut asked = pin!(asked);
+        if let Ok(got) = self.wait(stop, asked.as_mut()) {
+            let stopped = stop.progress.stop.load(Ordering::Relaxed);
+            return got.map_err(|why| if stopped { ended(what, &why) } else { told(what, &why) });
+        }
+        complain(&format!("badgate: stopping; {what} is told to end what it runs for us").into());
+        match self.runtime.block_on(async { tokio::time::timeout(ENDING, asked).await }) {
+            Ok(got) => got.map_err(|why| ended(what, &why)),
+            Err(_) => Err(Failure {
+                code: 130,
+                line: format!("stopped; {what} did not answer: its queries may go on").into(),
+            }),
+        }
     }
 
     /// What the arguments that are not files stand for; files left out by
@@ -183,7 +209,7 @@ impl Afar {
             let cost = size as f64 / 1e9 * INSIGHTS_GB;
             price(args, &format!("Insights will read about {} of {name}", bytes(size)), cost)?;
             let asked = rows::insights(&self.aws, name, span, written, &stop.progress);
-            (format!("cwl:{name}"), self.wait(stop, asked)?.map_err(|why| told(name, &why))?)
+            (format!("cwl:{name}"), self.finish(stop, "Insights", asked)?)
         } else {
             let urls: Vec<&str> = args.remote().filter(|u| u.starts_with("s3://")).collect();
             let [url] = urls.as_slice() else {
@@ -218,11 +244,10 @@ impl Afar {
                     )
                     .into(),
                 );
-                self.wait(stop, rows::created(&self.aws, &athena, &stop.progress))?
-                    .map_err(|why| told("the table", &why))?;
+                self.finish(stop, "Athena", rows::created(&self.aws, &athena, &stop.progress))?;
             }
             let asked = rows::athena(&self.aws, &athena, span, &stop.progress);
-            let counted = self.wait(stop, asked)?.map_err(|why| told("Athena", &why))?;
+            let counted = self.finish(stop, "Athena", asked)?;
             (athena.table.location.clone(), counted)
         };
         Ok(answer(engine(args), &source, counted, rules, args.top, started.elapsed().as_secs_f64()))
@@ -282,6 +307,15 @@ fn agree(args: &Logs, what: &str) -> Result<(), Failure> {
         return Ok(());
     }
     Err(Failure { code: 1, line: "nothing was read".into() })
+}
+
+/// A person stopped it.
+fn ended(what: &str, why: &Reason) -> Failure {
+    let line = match why {
+        Reason::Failed { code, detail } if code.as_str() == "stopped" => format!("stopped; {what}: {detail}"),
+        other => format!("stopped; {what}: {}", other.phrase()),
+    };
+    Failure { code: 130, line: line.into() }
 }
 
 fn told(what: &str, why: &Reason) -> Failure {

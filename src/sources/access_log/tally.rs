@@ -1,4 +1,7 @@
-//! What one thread counts, and how counts are added up.
+//! What one thread counts.
+
+mod merge;
+mod names;
 
 use super::blame::{Blame, blame, fault};
 use super::groups::{Groups, Key, LARGE, class};
@@ -7,6 +10,8 @@ use super::sketch::Sketch;
 use super::tops::{ByHash, Naming, Top};
 use super::{Format, Row};
 use crate::text::SafeText;
+use names::network;
+pub(super) use names::template;
 use std::collections::{BTreeMap, HashMap};
 use std::hash::BuildHasherDefault;
 
@@ -472,95 +477,6 @@ impl Tally {
             }
         }
     }
-
-    /// Adds what another has counted by the same rules.
-    pub fn merge(&mut self, other: Tally) {
-        self.rows += other.rows;
-        self.outside += other.outside;
-        self.filtered += other.filtered;
-        self.unparsed += other.unparsed;
-        self.late += other.late;
-        self.beyond += other.beyond;
-        self.faults += other.faults;
-        self.large_good += other.large_good;
-        for (mine, theirs) in self.formats.iter_mut().zip(other.formats) {
-            *mine += theirs;
-        }
-        self.first = [self.first, other.first].into_iter().flatten().min();
-        self.last = [self.last, other.last].into_iter().flatten().max();
-        let mut as_mine = Vec::with_capacity(other.pairs.len());
-        for (statuses, n) in other.pairs {
-            let i = self.pair(statuses);
-            self.pairs[usize::from(i)].1 += n - 1;
-            as_mine.push(i);
-        }
-        for (at, theirs) in other.minutes {
-            let Some(mine) = self.minute(at) else {
-                self.beyond += u64::from(theirs.rows);
-                continue;
-            };
-            mine.rows = mine.rows.saturating_add(theirs.rows);
-            for (pair, n) in theirs.pairs {
-                let pair = as_mine[usize::from(pair)];
-                match mine.pairs.iter_mut().find(|p| p.0 == pair) {
-                    Some(p) => p.1 = p.1.saturating_add(n),
-                    None => mine.pairs.push((pair, n)),
-                }
-            }
-            for (a, b) in mine.steps.iter_mut().zip(theirs.steps) {
-                *a = a.saturating_add(b);
-            }
-        }
-        for (mine, theirs) in self.times.iter_mut().zip(&other.times) {
-            mine.merge(theirs);
-        }
-        for (number, theirs) in other.targets {
-            let room = self.targets.len() < TARGETS;
-            match self.targets.get_mut(&number) {
-                Some(mine) => {
-                    mine.rows += theirs.rows;
-                    mine.faults += theirs.faults;
-                    mine.first = mine.first.min(theirs.first);
-                    mine.last = mine.last.max(theirs.last);
-                    mine.last_good = mine.last_good.max(theirs.last_good);
-                    if let (Some(a), Some(b)) = (&mut mine.times, &theirs.times) {
-                        a.iter_mut().zip(b.iter()).for_each(|(a, b)| a.merge(b));
-                    } else {
-                        mine.times = None;
-                    }
-                }
-                None if room => {
-                    self.targets.insert(number, theirs);
-                }
-                None => {}
-            }
-        }
-        self.targets_502.merge(other.targets_502);
-        self.paths.merge(other.paths);
-        self.bad_paths.merge(other.bad_paths);
-        self.bad_agents.merge(other.bad_agents);
-        self.bad_networks.merge(other.bad_networks);
-        self.bad_nodes.merge(other.bad_nodes);
-        self.bad_classes.merge(other.bad_classes);
-        self.bad_reasons.merge(other.bad_reasons);
-        self.bad_groups.merge(other.bad_groups);
-        for (cause, (n, samples)) in other.causes {
-            let mine = self.causes.entry(cause).or_default();
-            mine.0 += n;
-            samples.0.into_iter().for_each(|s| mine.1.add(s));
-        }
-        self.groups.merge(other.groups);
-        for (mine, theirs) in [
-            (&mut self.broken, &other.broken),
-            (&mut self.slow, &other.slow),
-            (&mut self.aborted, &other.aborted),
-            (&mut self.good_sizes, &other.good_sizes),
-            (&mut self.broken_sizes, &other.broken_sizes),
-        ] {
-            mine.merge(theirs);
-        }
-        self.hops.merge(other.hops);
-    }
 }
 
 /// From request to response: told, or the three times together.
@@ -571,86 +487,6 @@ pub(super) fn total(r: &Row<'_>) -> i64 {
 fn step(us: i64) -> usize {
     let ms = (us / 1_000) as u64;
     ((u64::BITS - ms.leading_zeros()) as usize).min(STEPS - 1)
-}
-
-/// A path with what differs from request to request taken out: numbers of
-/// three digits and more, segments of digits, long hexadecimal identifiers.
-pub(super) fn template(path: &[u8], out: &mut Vec<u8>) {
-    const LONGEST: usize = 160;
-    out.clear();
-    let path = &path[..path.len().min(LONGEST)];
-    let mut i = 0;
-    while i < path.len() {
-        // Words without a digit in them are taken over whole.
-        let plain = path[i..].iter().take_while(|c| KIND[usize::from(**c)] == OTHER).count();
-        out.extend_from_slice(&path[i..i + plain]);
-        i += plain;
-        let (from, mut digits, mut hex) = (i, 0, true);
-        while let Some(kind) = path.get(i).map(|c| KIND[usize::from(*c)]).filter(|k| *k != OTHER) {
-            digits += usize::from(kind == DIGIT);
-            hex &= kind != LETTER;
-            i += 1;
-        }
-        let word = &path[from..i];
-        let n = word.len();
-        if digits == 0 {
-            out.extend_from_slice(word);
-            continue;
-        }
-        let starts = from == 0 || path[from - 1] == b'/';
-        let ends = matches!(path.get(i), None | Some(b'/' | b'.'));
-        if (hex && n >= 16 && digits >= 2) || (digits == n && (n >= 3 || (starts && ends))) {
-            out.push(b'*');
-            continue;
-        }
-        // A word with numbers in it: each long run of digits goes.
-        let mut k = 0;
-        while k < n {
-            let run = word[k..].iter().take_while(|c| c.is_ascii_digit()).count();
-            if run >= 3 {
-                out.push(b'*');
-                k += run;
-            } else {
-                let run = run.max(1);
-                out.extend_from_slice(&word[k..k + run]);
-                k += run;
-            }
-        }
-    }
-}
-
-/// What a byte is in a path: part of a word or not, and of which kind.
-const OTHER: u8 = 0;
-const DIGIT: u8 = 1;
-const HEX: u8 = 2;
-const LETTER: u8 = 3;
-const KIND: [u8; 256] = {
-    let mut kind = [OTHER; 256];
-    let mut c = 0;
-    while c < 256 {
-        kind[c] = match c as u8 {
-            b'0'..=b'9' => DIGIT,
-            b'a'..=b'f' | b'A'..=b'F' | b'-' => HEX,
-            b'g'..=b'z' | b'G'..=b'Z' => LETTER,
-            _ => OTHER,
-        };
-        c += 1;
-    }
-    kind
-};
-
-/// The network of a client: /24, or /48 of IPv6.
-fn network(client: &[u8], out: &mut Vec<u8>) {
-    out.clear();
-    if client.contains(&b':') {
-        let client = client.strip_prefix(b"[").unwrap_or(client);
-        let cut = memchr::memchr_iter(b':', client).nth(2).unwrap_or(client.len());
-        out.extend_from_slice(&client[..cut.min(40)]);
-        out.extend_from_slice(b"::/48");
-    } else if let Some(dot) = memchr::memrchr(b'.', client).filter(|d| *d <= 11) {
-        out.extend_from_slice(&client[..dot]);
-        out.extend_from_slice(b".0/24");
-    }
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 //! ask. It refuses what is not a read, keeps the host of custom endpoints as
 //! it was given, refuses answers that are not all there, and notes each call.
 
-use super::operations;
+use super::operations::{self, Deed};
 use super::whole::{self, Wire};
 use crate::sources::Call;
 use crate::text::SafeText;
@@ -19,6 +19,8 @@ use aws_smithy_types::config_bag::{ConfigBag, Storable, StoreReplace};
 use aws_types::endpoint_config::EndpointUrl;
 use aws_types::request_id::RequestId;
 use jiff::Timestamp;
+use std::collections::HashSet;
+use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 use tokio::sync::mpsc;
 
@@ -27,12 +29,14 @@ use tokio::sync::mpsc;
 pub struct Guard {
     allow_changes: bool,
     calls: mpsc::Sender<Call>,
+    /// Queries started here and not ended here: no others are ever ended.
+    ours: Mutex<HashSet<String>>,
 }
 
 impl Guard {
     /// Notes go to `calls`; when nobody takes them they are let go.
     pub fn new(allow_changes: bool, calls: mpsc::Sender<Call>) -> Self {
-        Self { allow_changes, calls }
+        Self { allow_changes, calls, ours: Mutex::default() }
     }
 
     fn refuse(&self, cfg: &ConfigBag) -> Result<(), BoxError> {
@@ -123,6 +127,15 @@ impl Intercept for Guard {
             let what = "with anything but a single SELECT";
             return Err(Refused { operation: format!("{} {} {what}", meta.service(), meta.name()) }.into());
         }
+        if let Some((field, Deed::Ends)) = operations::query_field(meta.service(), meta.name()) {
+            let ours = self.ours.lock().unwrap_or_else(PoisonError::into_inner);
+            if !named(body, field).is_some_and(|id| ours.contains(&id)) {
+                let what = "of a query that was not started here";
+                return Err(
+                    Refused { operation: format!("{} {} {what}", meta.service(), meta.name()) }.into()
+                );
+            }
+        }
         if meta.service() == "SSM" && meta.name() == "SendCommand" && !only_asks(body) {
             return Err(Refused { operation: "SSM SendCommand with a script of its own".into() }.into());
         }
@@ -142,6 +155,11 @@ impl Intercept for Guard {
         };
         if !response.status().is_success() {
             return Ok(());
+        }
+        if let Some((field, Deed::Starts)) = operations::query_field(meta.service(), meta.name())
+            && let Some(id) = named(body, field)
+        {
+            self.ours.lock().unwrap_or_else(PoisonError::into_inner).insert(id);
         }
         let wire = match meta.service() {
             "CloudWatch" | "CloudWatch Logs" | "ECS" | "CloudTrail" | "ACM" | "Lambda" | "SSM"
@@ -184,6 +202,11 @@ impl Intercept for Guard {
         let _ = self.calls.try_send(call);
         Ok(())
     }
+}
+
+/// The query a document names.
+fn named(body: &[u8], field: &str) -> Option<String> {
+    serde_json::from_slice::<serde_json::Value>(body).ok()?.get(field)?.as_str().map(String::from)
 }
 
 /// Does a `SendCommand` run the list of questions to hosts, and nothing
@@ -252,7 +275,7 @@ mod tests {
     };
     use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
     use aws_smithy_runtime_api::client::result::ConnectorError;
-    use std::sync::{Arc, Mutex};
+    use std::sync::Arc;
 
     #[test]
     fn reads_the_time_of_an_answer() {

@@ -262,6 +262,10 @@ operations! {
         Some("logs:StartQuery"), Queries, false, "access logs asked through CloudWatch Logs Insights (logs --engine insights)";
     GET_LOG_QUERY_RESULTS = "logs" "CloudWatch Logs" "GetQueryResults"
         Some("logs:GetQueryResults"), Queries, false, "access logs asked through CloudWatch Logs Insights (logs --engine insights)";
+    // No read, but it takes nothing away from anybody: the guard lets it through
+    // for queries this very process has started, not even with changes allowed for others.
+    STOP_QUERY = "logs" "CloudWatch Logs" "StopQuery"
+        Some("logs:StopQuery"), Queries, true, "ending queries of Logs Insights that nobody waits for any more (they go on, and cost)";
     // The guard lets nothing but a single SELECT through.
     START_QUERY_EXECUTION = "athena" "Athena" "StartQueryExecution"
         Some("athena:StartQueryExecution"), Queries, false, "access logs asked through Athena (logs --engine athena)";
@@ -269,6 +273,9 @@ operations! {
         Some("athena:GetQueryExecution"), Queries, false, "access logs asked through Athena (logs --engine athena)";
     GET_ATHENA_RESULTS = "athena" "Athena" "GetQueryResults"
         Some("athena:GetQueryResults"), Queries, false, "access logs asked through Athena (logs --engine athena)";
+    // As StopQuery.
+    STOP_QUERY_EXECUTION = "athena" "Athena" "StopQueryExecution"
+        Some("athena:StopQueryExecution"), Queries, true, "ending queries of Athena that nobody waits for any more (they go on, and cost)";
     START_LIVE_TAIL = "logs" "CloudWatch Logs" "StartLiveTail"
         Some("logs:StartLiveTail"), LogTail, false, "log lines within a second (they are polled instead)";
 }
@@ -316,6 +323,27 @@ pub fn changes(sdk_service: &str, name: &str, body: &[u8]) -> bool {
     !first.eq_ignore_ascii_case("SELECT") || text.contains(';') || text.contains("--") || text.contains("/*")
 }
 
+/// The field that names a query, in the answer of what starts one and in the
+/// question of what ends one; `None` for operations that do neither.
+pub fn query_field(sdk_service: &str, name: &str) -> Option<(&'static str, Deed)> {
+    match (sdk_service, name) {
+        ("CloudWatch Logs", "StartQuery") => Some(("queryId", Deed::Starts)),
+        ("CloudWatch Logs", "StopQuery") => Some(("queryId", Deed::Ends)),
+        ("Athena", "StartQueryExecution") => Some(("QueryExecutionId", Deed::Starts)),
+        ("Athena", "StopQueryExecution") => Some(("QueryExecutionId", Deed::Ends)),
+        _ => None,
+    }
+}
+
+/// What an operation does to a query.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Deed {
+    /// Its answer names the query it started.
+    Starts,
+    /// It names the query it is to end.
+    Ends,
+}
+
 /// The one action that reads what somebody stored, and where it may.
 const OBJECTS: &str = "s3:GetObject";
 const LOG_OBJECTS: &str = "arn:aws:s3:::*/AWSLogs/*/elasticloadbalancing/*";
@@ -329,6 +357,10 @@ const EDGE_OBJECTS: &str = "arn:aws:s3:::*.????-??-??-??.????????.gz";
 const RUN: &str = "ssm:SendCommand";
 const RUN_WHERE: [&str; 2] = ["arn:aws:ssm:*::document/AWS-RunShellScript", "arn:aws:ec2:*:*:instance/*"];
 
+/// What is no read: a query badgate started is ended when nobody waits for it
+/// any more. No policy can say whose query it is; the guard does.
+const ENDING: [&str; 2] = ["athena:StopQueryExecution", "logs:StopQuery"];
+
 /// The least-privilege policy: exactly the actions of the table, sorted.
 /// None of the list and describe actions of these services takes a resource,
 /// but for a few ECS and Logs ones whose resources are found only by looking.
@@ -337,12 +369,13 @@ pub fn iam_policy() -> Value {
     actions.sort_unstable();
     actions.dedup();
     // The content of objects is read below the folder of access logs only.
-    actions.retain(|a| *a != OBJECTS && *a != RUN);
+    actions.retain(|a| *a != OBJECTS && *a != RUN && !ENDING.contains(a));
     json!({
         "Version": "2012-10-17",
         "Statement": [
             { "Sid": "BadgateReadOnly", "Effect": "Allow", "Action": actions, "Resource": "*" },
             { "Sid": "BadgateAccessLogs", "Effect": "Allow", "Action": [OBJECTS], "Resource": [LOG_OBJECTS, EDGE_OBJECTS] },
+            { "Sid": "BadgateOwnQueries", "Effect": "Allow", "Action": ENDING, "Resource": "*" },
             { "Sid": "BadgateHostQuestions", "Effect": "Allow", "Action": [RUN], "Resource": RUN_WHERE },
         ],
     })
@@ -366,8 +399,11 @@ mod tests {
         table.dedup();
         said.sort_unstable();
         assert_eq!(said, table);
-        assert_eq!(statements.len(), 3);
-        assert_ne!(statements[2]["Resource"], "*", "commands run by one document only");
+        assert_eq!(statements.len(), 4);
+        let reads: Vec<&str> =
+            statements[0]["Action"].as_array().unwrap().iter().filter_map(Value::as_str).collect();
+        assert!(!reads.iter().any(|a| a.contains(":Stop")), "what ends something stands apart");
+        assert_ne!(statements[3]["Resource"], "*", "commands run by one document only");
         assert_ne!(statements[1]["Resource"], "*", "objects are read in one folder only");
     }
 
@@ -375,8 +411,8 @@ mod tests {
     fn every_row_is_a_read_and_names_itself() {
         let reads = ["Describe", "List", "Get", "Filter", "Lookup", "StartLiveTail", "StartQuery"];
         for op in ALL {
-            // The guard reads the script of this one.
-            let guarded = op.id == "ssm:SendCommand";
+            // The guard reads the script of the one, and knows whose queries the others end.
+            let guarded = matches!(op.id, "ssm:SendCommand" | "logs:StopQuery" | "athena:StopQueryExecution");
             assert!(guarded || reads.iter().any(|r| op.name.starts_with(r)), "{} is no read", op.id);
             assert_eq!(op.id, format!("{}:{}", op.service, op.name));
             if let Some(action) = op.action {

@@ -1,6 +1,7 @@
 //! Questions to engines that have the rows already: CloudWatch Logs Insights and
 //! Athena. Both are asked the same way: a query is started, looked after until
-//! it has ended, and its result is read.
+//! it has ended, and its result is read. A query nobody waits for any more is
+//! ended at the service: it would go on to read, and to cost.
 
 use crate::situation::Reason;
 use crate::sources::access_log::engine::Progress;
@@ -10,12 +11,12 @@ use crate::sources::aws::operations as op;
 use crate::sources::aws::plain::Question;
 use crate::text::SafeText;
 use aws_sdk_cloudwatchlogs::types::{QueryStatus, ResultField};
-use futures::future::try_join_all;
+use futures::future::join_all;
 use jiff::{Timestamp, ToSpan};
 use serde_json::{Value, json};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout};
 
 /// Between two looks at a query.
 const LOOK: Duration = Duration::from_millis(600);
@@ -23,6 +24,10 @@ const LOOK: Duration = Duration::from_millis(600);
 const LONGEST: Duration = Duration::from_secs(30 * 60);
 /// Minutes are counted by so many hours at once: Insights gives 10,000 lines.
 const HOURS: i64 = 12;
+/// How long the service has to say that it ended a query.
+const ENDING: Duration = Duration::from_secs(5);
+/// The code of a failure that is a person's wish, or follows from another failure.
+const STOPPED: &str = "stopped";
 
 /// One row of a result: what each column holds.
 type Rows = Vec<Vec<String>>;
@@ -31,10 +36,20 @@ fn failed(code: &'static str, detail: impl std::fmt::Display) -> Reason {
     Reason::Failed { code: code.into(), detail: SafeText::capped(detail.to_string(), 300) }
 }
 
+/// When to look no more: a person has stopped us, or a query beside this one failed.
+#[derive(Clone, Copy)]
+struct Halt<'a>(&'a Progress, &'a AtomicBool);
+
+impl Halt<'_> {
+    fn now(self) -> bool {
+        self.0.stop.load(Ordering::Relaxed) || self.1.load(Ordering::Relaxed)
+    }
+}
+
 /// A pause between looks, or the reason to look no more.
-async fn pause(began: Instant, progress: &Progress) -> Result<(), Reason> {
-    if progress.stop.load(Ordering::Relaxed) {
-        return Err(failed("stopped", "the query was left to itself"));
+async fn pause(began: Instant, halt: Halt<'_>) -> Result<(), Reason> {
+    if halt.now() {
+        return Err(failed(STOPPED, "the query was ended"));
     }
     if began.elapsed() > LONGEST {
         return Err(Reason::TimedOut { after_ms: u64::try_from(LONGEST.as_millis()).unwrap_or(u64::MAX) });
@@ -43,18 +58,56 @@ async fn pause(began: Instant, progress: &Progress) -> Result<(), Reason> {
     Ok(())
 }
 
-/// Waits out what the service asks for; any other failure is handed on.
-async fn patient<T>(
-    progress: &Progress,
-    mut ask: impl AsyncFnMut() -> Result<T, Reason>,
+/// Why a query gave no rows.
+enum Fell {
+    /// It has ended.
+    Ended(Reason),
+    /// For all we know it goes on.
+    Running(Reason),
+}
+
+impl From<Reason> for Fell {
+    fn from(why: Reason) -> Fell {
+        Fell::Running(why)
+    }
+}
+
+/// Hands on what a query came to; one that goes on is ended by `stop`. When
+/// that fails too, the query's id is told, so that a person can.
+async fn closed<T>(
+    got: Result<T, Fell>,
+    id: &str,
+    stop: impl AsyncFnOnce() -> Result<(), Reason>,
 ) -> Result<T, Reason> {
+    let why = match got {
+        Ok(rows) => return Ok(rows),
+        Err(Fell::Ended(why)) => return Err(why),
+        Err(Fell::Running(why)) => why,
+    };
+    let left = match timeout(ENDING, stop()).await {
+        // It is ours and was there: what cannot be ended has ended by itself.
+        Ok(Ok(()) | Err(Reason::NotFound { .. })) => return Err(why),
+        Ok(Err(Reason::Failed { code, .. })) if code.starts_with("Invalid") => return Err(why),
+        Ok(Err(not)) => not.phrase(),
+        Err(_) => "no answer".into(),
+    };
+    let first = if is_stop(&why) { String::new() } else { format!("{}; ", why.phrase()) };
+    Err(failed(STOPPED, format!("{first}query {id} may go on ({left})")))
+}
+
+fn is_stop(why: &Reason) -> bool {
+    matches!(why, Reason::Failed { code, .. } if code.as_str() == STOPPED)
+}
+
+/// Waits out what the service asks for; any other failure is handed on.
+async fn patient<T>(halt: Halt<'_>, mut ask: impl AsyncFnMut() -> Result<T, Reason>) -> Result<T, Reason> {
     let began = Instant::now();
     loop {
         match ask().await {
             Err(Reason::Throttled { until }) if began.elapsed() < Duration::from_secs(60) => {
                 let wait = until.duration_since(Timestamp::now());
                 sleep(Duration::try_from(wait).unwrap_or_default()).await;
-                pause(began, progress).await?;
+                pause(began, halt).await?;
             }
             other => return other,
         }
@@ -104,11 +157,13 @@ pub async fn insights(
     progress: &Progress,
 ) -> Result<Counted, Reason> {
     let [minutes, targets, times, lines] = push::insights(written);
+    let alone = AtomicBool::new(false);
+    let halt = Halt(progress, &alone);
     let scanned = AtomicU64::new(0);
     let ask = |query: &str, span: Span, columns: &'static [&'static str]| {
         let (query, scanned) = (query.to_string(), &scanned);
         async move {
-            let (rows, bytes) = insight(aws, group, &query, span, progress).await?;
+            let (rows, bytes) = insight(aws, group, &query, span, halt).await?;
             scanned.fetch_add(bytes, Ordering::Relaxed);
             Ok::<Rows, Reason>(
                 rows.into_iter().map(|r| columns.iter().map(|c| field(&r, c)).collect()).collect(),
@@ -152,10 +207,9 @@ async fn insight(
     group: &str,
     query: &str,
     span: Span,
-    progress: &Progress,
+    halt: Halt<'_>,
 ) -> Result<(Vec<Vec<ResultField>>, u64), Reason> {
-    let began = Instant::now();
-    let started = patient(progress, async || {
+    let started = patient(halt, async || {
         aws.call(&op::START_QUERY, |c| {
             c.logs
                 .start_query()
@@ -170,9 +224,19 @@ async fn insight(
     })
     .await?;
     let Some(id) = started.query_id else { return Err(failed("StartQuery", "gave no id")) };
+    let got = insight_result(aws, &id, halt).await;
+    closed(got, &id, async || {
+        aws.call(&op::STOP_QUERY, |c| c.logs.stop_query().query_id(&id).send()).await.map(|_| ())
+    })
+    .await
+}
+
+/// What a query of Insights that was started comes to.
+async fn insight_result(aws: &Aws, id: &str, halt: Halt<'_>) -> Result<(Vec<Vec<ResultField>>, u64), Fell> {
+    let began = Instant::now();
     loop {
-        let out = patient(progress, async || {
-            aws.call(&op::GET_LOG_QUERY_RESULTS, |c| c.logs.get_query_results().query_id(&id).send()).await
+        let out = patient(halt, async || {
+            aws.call(&op::GET_LOG_QUERY_RESULTS, |c| c.logs.get_query_results().query_id(id).send()).await
         })
         .await?;
         match out.status() {
@@ -182,9 +246,9 @@ async fn insight(
             }
             Some(QueryStatus::Failed | QueryStatus::Cancelled | QueryStatus::Timeout) => {
                 let state = out.status().map_or("", |s| s.as_str());
-                return Err(failed("Insights", format!("the query ended as {state}")));
+                return Err(Fell::Ended(failed("Insights", format!("the query ended as {state}"))));
             }
-            _ => pause(began, progress).await?,
+            _ => pause(began, halt).await?,
         }
     }
 }
@@ -203,7 +267,8 @@ pub struct Athena {
 /// # Errors
 /// When Athena refuses or fails.
 pub async fn created(aws: &Aws, athena: &Athena, progress: &Progress) -> Result<(), Reason> {
-    athena.query(aws, &athena.table.ddl(), progress).await.map(|_| ())
+    let alone = AtomicBool::new(false);
+    athena.query(aws, &athena.table.ddl(), Halt(progress, &alone)).await.map(|_| ())
 }
 
 /// Asks Athena all of it.
@@ -212,9 +277,30 @@ pub async fn created(aws: &Aws, athena: &Athena, progress: &Progress) -> Result<
 /// When a query is refused, fails or is stopped.
 pub async fn athena(aws: &Aws, athena: &Athena, span: Span, progress: &Progress) -> Result<Counted, Reason> {
     let questions = athena.table.questions(span);
-    let results = try_join_all(questions.iter().map(|q| athena.query(aws, q, progress))).await?;
-    let scanned = results.iter().map(|r| r.1).sum();
-    let mut rows = results.into_iter().map(|r| r.0);
+    let fell = AtomicBool::new(false);
+    let halt = Halt(progress, &fell);
+    // Each sees to its own end: none is dropped while it runs.
+    let results = join_all(questions.iter().map(|q| async {
+        let got = athena.query(aws, q, halt).await;
+        fell.fetch_or(got.is_err(), Ordering::Relaxed);
+        got
+    }))
+    .await;
+    let mut good = Vec::with_capacity(results.len());
+    let mut bad: Option<Reason> = None;
+    for result in results {
+        match result {
+            Ok(rows) => good.push(rows),
+            // What failed by itself says more than what was ended for it.
+            Err(why) if bad.as_ref().is_none_or(|b| rank(&why) > rank(b)) => bad = Some(why),
+            Err(_) => {}
+        }
+    }
+    if let Some(why) = bad {
+        return Err(why);
+    }
+    let scanned = good.iter().map(|r| r.1).sum();
+    let mut rows = good.into_iter().map(|r| r.0);
     let mut next = || rows.next().unwrap_or_default();
     let mut counted = push::counted([next(), next(), next(), next()]);
     // It has no such bound.
@@ -223,15 +309,23 @@ pub async fn athena(aws: &Aws, athena: &Athena, span: Span, progress: &Progress)
     Ok(counted)
 }
 
+/// How much a failure of one of several queries says.
+fn rank(why: &Reason) -> u8 {
+    match why {
+        Reason::Failed { detail, .. } if is_stop(why) => u8::from(detail.contains("may go on")),
+        _ => 2,
+    }
+}
+
 impl Athena {
     async fn ask(
         &self,
         aws: &Aws,
         op: &'static op::Operation,
         question: &Value,
-        progress: &Progress,
+        halt: Halt<'_>,
     ) -> Result<Value, Reason> {
-        let body = patient(progress, async || {
+        let body = patient(halt, async || {
             aws.call(op, |c| {
                 let q = Question::json(&format!("AmazonAthena.{}", op.name), question);
                 async move { c.plain(op, q).await }
@@ -245,8 +339,7 @@ impl Athena {
     }
 
     /// One statement: its rows, and the bytes it read.
-    async fn query(&self, aws: &Aws, sql: &str, progress: &Progress) -> Result<(Rows, u64), Reason> {
-        let began = Instant::now();
+    async fn query(&self, aws: &Aws, sql: &str, halt: Halt<'_>) -> Result<(Rows, u64), Reason> {
         let mut question = json!({
             "QueryString": sql,
             "QueryExecutionContext": { "Database": self.table.database },
@@ -255,23 +348,39 @@ impl Athena {
         if let Some(output) = &self.output {
             question["ResultConfiguration"] = json!({ "OutputLocation": output });
         }
-        let started = self.ask(aws, &op::START_QUERY_EXECUTION, &question, progress).await?;
+        let started = self.ask(aws, &op::START_QUERY_EXECUTION, &question, halt).await?;
         let Some(id) = started["QueryExecutionId"].as_str() else {
             return Err(failed("StartQueryExecution", "gave no id"));
         };
         let question = json!({ "QueryExecutionId": id });
-        let scanned = loop {
-            let out = self.ask(aws, &op::GET_QUERY_EXECUTION, &question, progress).await?;
+        let got = self.end(aws, &question, halt).await;
+        let scanned = closed(got, id, async || {
+            self.ask(aws, &op::STOP_QUERY_EXECUTION, &question, halt).await.map(|_| ())
+        })
+        .await?;
+        if !sql.starts_with("SELECT") {
+            return Ok((Rows::new(), scanned));
+        }
+        Ok((self.rows(aws, id, halt).await?, scanned))
+    }
+
+    /// Waits until a statement has ended: the bytes it read.
+    async fn end(&self, aws: &Aws, question: &Value, halt: Halt<'_>) -> Result<u64, Fell> {
+        let began = Instant::now();
+        loop {
+            let out = self.ask(aws, &op::GET_QUERY_EXECUTION, question, halt).await?;
             let done = &out["QueryExecution"];
             match done["Status"]["State"].as_str() {
-                Some("SUCCEEDED") => break done["Statistics"]["DataScannedInBytes"].as_u64().unwrap_or(0),
+                Some("SUCCEEDED") => {
+                    return Ok(done["Statistics"]["DataScannedInBytes"].as_u64().unwrap_or(0));
+                }
                 Some("FAILED" | "CANCELLED") => {
                     let why = done["Status"]["StateChangeReason"].as_str().unwrap_or("it was cancelled");
                     if ["TABLE_NOT_FOUND", "does not exist", "SCHEMA_NOT_FOUND"]
                         .iter()
                         .any(|m| why.contains(m))
                     {
-                        return Err(Reason::NotFound {
+                        return Err(Fell::Ended(Reason::NotFound {
                             what: format!(
                                 "table {}.{} ({}): --ddl prints what creates it, --allow-changes creates it",
                                 self.table.database,
@@ -279,16 +388,17 @@ impl Athena {
                                 SafeText::capped(why, 160)
                             )
                             .into(),
-                        });
+                        }));
                     }
-                    return Err(failed("Athena", why));
+                    return Err(Fell::Ended(failed("Athena", why)));
                 }
-                _ => pause(began, progress).await?,
+                _ => pause(began, halt).await?,
             }
-        };
-        if !sql.starts_with("SELECT") {
-            return Ok((Rows::new(), scanned));
         }
+    }
+
+    /// All rows of a statement that has ended.
+    async fn rows(&self, aws: &Aws, id: &str, halt: Halt<'_>) -> Result<Rows, Reason> {
         let mut rows = Rows::new();
         let mut token: Option<String> = None;
         loop {
@@ -296,7 +406,7 @@ impl Athena {
             if let Some(t) = &token {
                 question["NextToken"] = t.as_str().into();
             }
-            let out = self.ask(aws, &op::GET_ATHENA_RESULTS, &question, progress).await?;
+            let out = self.ask(aws, &op::GET_ATHENA_RESULTS, &question, halt).await?;
             let Some(list) = out["ResultSet"]["Rows"].as_array() else {
                 return Err(failed("GetQueryResults", "gave no rows"));
             };
@@ -312,7 +422,7 @@ impl Athena {
             }
             let next = out["NextToken"].as_str().filter(|t| !t.is_empty()).map(String::from);
             if next.is_none() || next == token || rows.len() > 200_000 {
-                return Ok((rows, scanned));
+                return Ok(rows);
             }
             token = next;
         }
