@@ -242,6 +242,20 @@ impl Coach {
     }
 }
 
+impl Coach {
+    /// When each phase began, in the time of the file: for a postmortem.
+    fn phases(&self, d: &Debrief) -> Value {
+        let onset = self.handle.onset;
+        let at = |s: f64| onset.checked_add(SignedDuration::from_secs_f64(s * PACE)).ok();
+        json!({
+            "onset": onset,
+            "detected": d.detect.took_s.and_then(at),
+            "diagnosed": d.name.took_s.or(d.badgate_named_s).and_then(at),
+            "mitigated": d.mitigate.took_s.and_then(at),
+        })
+    }
+}
+
 impl Recorder for Coach {
     fn record(&mut self, draft: Draft) {
         if let Some(m) = self.moment(&draft) {
@@ -256,7 +270,7 @@ impl Recorder for Coach {
                 at: draft.at,
                 by: Some("drill".into()),
                 kind: "note",
-                data: json!({"text": text, "debrief": d}),
+                data: json!({"text": text, "debrief": d, "phases": self.phases(&d)}),
                 durability: Durability::Now,
             });
             *self.told().lock().unwrap_or_else(PoisonError::into_inner) = Some(d);

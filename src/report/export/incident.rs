@@ -6,12 +6,12 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use super::picture::{Picture, Watcher};
-use super::words::{self, duration, first, list, scalar, word};
+use super::words::{self, duration, first, list, scalar, time, word};
 use crate::diagnosis::series;
 use crate::journal::{Kind, Record};
 use crate::report::redact::Redactor;
 use crate::situation::elb::TargetKey;
-use crate::situation::{Change, Observation, Situation, short};
+use crate::situation::{Change, Fact, Observation, Situation, short};
 use crate::text::SafeText;
 
 /// The phases of an incident, in order.
@@ -229,8 +229,16 @@ fn phases(records: &[Record], onset: Option<(Timestamp, SafeText)>) -> Vec<Phase
             .min_by_key(|r| r.at)
             .map(|r| (r.at, SafeText::new(format!("{} by {}", r.kind, r.by))))
     };
+    let debriefed = |name: &str| {
+        let told = records.iter().find_map(|r| r.data.get("phases")?.get(name)?.as_str()?.parse().ok());
+        told.map(|t| (t, SafeText::from_static("the debrief of the drill")))
+    };
     let earliest =
         |wanted: &dyn Fn(&Record) -> bool| records.iter().filter(|r| wanted(r)).map(|r| r.at).min();
+    let began = said("onset").or_else(|| debriefed("onset")).or_else(|| onset.clone()).map(|o| o.0);
+    let since = |r: &Record| began.is_none_or(|t| r.at >= t);
+    // A console that was open before it began has not noticed it by being opened.
+    let did = |r: &Record| matches!(r.kind, Kind::Note | Kind::Step | Kind::Action) && since(r);
     let derived = |name: &str| -> Option<(Timestamp, SafeText)> {
         match name {
             // Somebody may have recorded it with a verdict or at the opening.
@@ -239,9 +247,16 @@ fn phases(records: &[Record], onset: Option<(Timestamp, SafeText)>) -> Vec<Phase
                 .find_map(|r| word(&r.data, "onset").parse().ok())
                 .map(|t| (t, SafeText::from_static("recorded")))
                 .or_else(|| onset.clone()),
-            "detected" => earliest(&|r| r.kind == Kind::Opened).map(|t| (t, "the console was opened".into())),
+            "detected" => {
+                let opened = earliest(&|r| r.kind == Kind::Opened && since(r));
+                let told = opened.map(|t| (t, "the console was opened".into()));
+                told.or_else(|| Some((earliest(&did)?, "the first step or note after the onset".into())))
+                    .filter(|_| opened.is_some() || began.is_some())
+            }
             "diagnosed" => earliest(&|r| {
-                r.kind == Kind::Verdict && matches!(word(&r.data, "standing"), "confirmed" | "likely")
+                r.kind == Kind::Verdict
+                    && since(r)
+                    && matches!(word(&r.data, "standing"), "confirmed" | "likely")
             })
             .map(|t| (t, "the first cause that was confirmed or likely".into())),
             "mitigated" => earliest(&|r| {
@@ -259,7 +274,7 @@ fn phases(records: &[Record], onset: Option<(Timestamp, SafeText)>) -> Vec<Phase
     };
     PHASES
         .into_iter()
-        .map(|name| match said(name).or_else(|| derived(name)) {
+        .map(|name| match said(name).or_else(|| debriefed(name)).or_else(|| derived(name)) {
             Some((at, why)) => Phase { name, at: Some(at), why },
             None => Phase { name, at: None, why: "not recorded".into() },
         })
@@ -284,7 +299,12 @@ fn verdicts(records: &[Record]) -> Vec<Verdict> {
                     (what, value) if value.is_empty() => what.to_owned(),
                     (what, value) => format!("{what}: {value}"),
                 };
-                let source = [word(e, "source"), word(e, "at")].join(" ");
+                let at = match word(e, "at").parse::<Timestamp>() {
+                    // More digits than a second has tell a reader nothing.
+                    Ok(at) => time(at),
+                    Err(_) => word(e, "at").to_owned(),
+                };
+                let source = [word(e, "source"), &at].join(" ");
                 let source = source.trim();
                 let said = if source.is_empty() { said } else { format!("{said} ({source})") };
                 (SafeText::new(word(e, "polarity")), SafeText::new(said))
@@ -363,6 +383,8 @@ fn fold(raw: &[&Record], redactor: &mut Redactor) -> (Vec<Event>, Onset, Picture
     let mut watcher = Watcher::new();
     let mut events = Vec::new();
     let mut lost: BTreeMap<String, &'static str> = BTreeMap::new();
+    let mut onset = None;
+    let mut fell_ill: Option<(Timestamp, String)> = None;
     for r in raw.iter().filter(|r| !r.is_log()) {
         if r.kind != Kind::Observed {
             watcher.record(r, &situation);
@@ -372,12 +394,19 @@ fn fold(raw: &[&Record], redactor: &mut Redactor) -> (Vec<Event>, Onset, Picture
         let mut moved: BTreeMap<String, Vec<String>> = BTreeMap::new();
         let changes = situation.apply(&observation);
         watcher.observed(&observation, &situation);
+        if matches!(observation.fact, Fact::Metrics(_)) {
+            // As in the console, what was found once stays: at the end it may be over.
+            onset = series::onset(&situation).or(onset);
+        }
         for change in changes {
             let text = match change {
                 Change::Health { group, target, from, to, .. } => {
                     let state = |(state, reason): &(SafeText, SafeText)| {
                         format!("{state} {reason}").trim_end().to_owned()
                     };
+                    if from.is_some() && to.0.as_str().starts_with("unhealthy") {
+                        fell_ill.get_or_insert_with(|| (observation.at, short(&group).to_owned()));
+                    }
                     let from = from.as_ref().map_or("new".to_owned(), state);
                     let what = format!("{}: {from} -> {}", short(&group), state(&to));
                     moved.entry(what).or_default().push(name(&target));
@@ -406,7 +435,10 @@ fn fold(raw: &[&Record], redactor: &mut Redactor) -> (Vec<Event>, Onset, Picture
         events
             .extend(moved.into_iter().map(|(what, targets)| (r, format!("{what}: {}", targets.join(", ")))));
     }
-    let onset = series::onset(&situation).map(|o| (o.at, redactor.text(&o.why)));
+    let onset = onset.map(|o| (o.at, redactor.text(&o.why))).or_else(|| {
+        let (at, group) = fell_ill?;
+        Some((at, redactor.text(&format!("the first target of {group} became unhealthy"))))
+    });
     let end = raw.iter().map(|r| r.at).max().unwrap_or_default();
     let picture = watcher.picture(&situation, end, redactor);
     let events = events

@@ -449,3 +449,45 @@ fn the_cause_stays_the_cause_after_it_was_mended() {
     assert_eq!(v["incident"]["verdicts"][0]["later"]["standing"], "ruled out");
     assert!(all(Format::Html).contains("ruled out since 01:59:00Z"));
 }
+
+#[test]
+fn the_onset_stays_when_it_is_over_and_an_open_console_has_not_noticed_by_being_opened() {
+    let arn = "arn:aws:elasticloadbalancing:eu-west-1:1:loadbalancer/app/shop/1";
+    let mut records = onset_records(arn);
+    let later =
+        |at: &str, kind: Kind, data: serde_json::Value| Record::new(t(at), "yui@bastion".into(), kind, data);
+    records.insert(0, later("01:00:00", Kind::Opened, json!({"target": "shop"})));
+    // Half an hour without an error: at the end of the file nothing is wrong any more.
+    let quiet = {
+        use crate::situation::metric::{MetricKey, Series};
+        use crate::situation::{Fact, Observation, Topic};
+        let points =
+            (0..370).map(|m| (t("01:50:00") + jiff::SignedDuration::from_mins(m), 0.0)).collect::<Vec<_>>();
+        let series = |name: &str| Series {
+            key: MetricKey::alb(SafeText::new(arn), name, "Sum"),
+            points: points.clone(),
+            period_s: 60,
+        };
+        let fact = Fact::Metrics(vec![series("RequestCount"), series("HTTPCode_ELB_502_Count")]);
+        let at = t("08:00:30");
+        let topic = Topic::Metrics(arn.into());
+        let o = Observation { at, source: "cloudwatch".into(), topic, fact, took_ms: 1 };
+        Record::new(at, "cloudwatch".into(), Kind::Observed, serde_json::to_value(&o).unwrap())
+    };
+    records.push(later("01:47:10", Kind::Step, json!({"id": 3, "title": "Network", "state": "done"})));
+    records.push(quiet);
+    let text = postmortem(&records, &options(Level::Default)).unwrap();
+    assert!(text.contains("| onset | 2026-11-22 01:40:00Z |"), "{text}");
+    assert!(text.contains("| detected | 2026-11-22 01:47:10Z | `the first step or note"), "{text}");
+    assert!(text.contains("- time to detect: 7m 10s"), "{text}");
+}
+
+#[test]
+fn phases_of_a_drill_come_from_its_debrief() {
+    let phases = json!({"onset": t("01:40:00"), "detected": t("01:41:00"), "diagnosed": null, "mitigated": t("01:52:00")});
+    let note =
+        Record::new(t("02:00:00"), "drill".into(), Kind::Note, json!({"text": "drill x", "phases": phases}));
+    let text = postmortem(&[note], &options(Level::Default)).unwrap();
+    assert!(text.contains("- time to detect: 1m"), "{text}");
+    assert!(text.contains("| mitigated | 2026-11-22 01:52:00Z | `the debrief of the drill`"), "{text}");
+}
