@@ -689,7 +689,7 @@ impl Signals {
 /// `run` for callers that have no runtime: makes one, and does not wait for
 /// tasks that are still busy when the console has ended.
 pub fn block_on<F: Future>(future: F) -> std::io::Result<F::Output> {
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
     let out = runtime.block_on(future);
     runtime.shutdown_background();
     Ok(out)
