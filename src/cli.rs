@@ -5,27 +5,31 @@ mod drill;
 mod error;
 mod host;
 mod logs;
+mod page;
 mod path;
 mod probe;
 mod target;
+mod values;
 
 pub use drill::Drill;
 pub use error::Stop;
 pub use host::Host;
 pub use logs::{Engine, Logs, When};
+pub use page::{completions, man};
 pub use path::{End, Path};
 pub use probe::Probe;
 pub use target::Target;
+pub use values::Resolve;
 
-use crate::config::{Color, Config, Redact, Sync, Theme, is_log_group};
+use crate::config::{Color, Config, Redact, Sync, Theme};
 use crate::procedure::Lang;
 use crate::sources::host::Reached;
 use crate::sources::{Every, MOST_PLACES, Options, Scope};
 use clap::{Args, CommandFactory, Parser, Subcommand};
 use std::ffi::OsString;
-use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
+use values::{duration, lang, log_group, moment, profile, region, since, timeout};
 
 /// What the exit code of `badgate check` says.
 const EXIT_CODES: &str = "Exit codes:
@@ -398,49 +402,6 @@ pub enum Format {
     Csv,
 }
 
-/// `HOST:PORT:ADDR[,ADDR]`, as curl's `--resolve`; an IPv6 address may stand in brackets.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Resolve {
-    /// Lower case.
-    pub host: String,
-    pub port: u16,
-    pub addresses: Vec<IpAddr>,
-}
-
-impl std::str::FromStr for Resolve {
-    type Err = String;
-
-    fn from_str(s: &str) -> Result<Self, String> {
-        let form = || "is not HOST:PORT:ADDR, as in shop.example.com:443:203.0.113.9".to_owned();
-        let mut parts = s.splitn(3, ':');
-        let (Some(host), Some(port), Some(list)) = (parts.next(), parts.next(), parts.next()) else {
-            return Err(form());
-        };
-        if host.is_empty() || list.is_empty() {
-            return Err(form());
-        }
-        let port = match port.parse::<u16>() {
-            Ok(p) if p > 0 => p,
-            _ => return Err(format!("has the port '{port}'; ports are 1 to 65535")),
-        };
-        let addresses = list
-            .split(',')
-            .map(|a| {
-                let bare = a.strip_prefix('[').and_then(|a| a.strip_suffix(']')).unwrap_or(a);
-                bare.parse().map_err(|_| format!("has the address '{a}', which is neither IPv4 nor IPv6"))
-            })
-            .collect::<Result<_, _>>()?;
-        Ok(Resolve { host: host.to_ascii_lowercase(), port, addresses })
-    }
-}
-
-impl std::fmt::Display for Resolve {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let list: Vec<String> = self.addresses.iter().map(ToString::to_string).collect();
-        write!(f, "{}:{}:{}", self.host, self.port, list.join(","))
-    }
-}
-
 /// What the command line asks for, checked.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Invocation {
@@ -588,124 +549,6 @@ fn only_one(option: &str, mut values: Vec<String>) -> Result<Option<String>, Sto
         [first, second, ..] => Err(Stop::usage(format!(
             "{option} was given as '{first}' and '{second}'; this version observes one at a time: run one badgate for each"
         ))),
-    }
-}
-
-/// The completion script of a shell.
-pub fn completions(shell: clap_complete::Shell) -> Vec<u8> {
-    let mut out = Vec::new();
-    clap_complete::generate(shell, &mut Cli::command(), "badgate", &mut out);
-    out
-}
-
-/// The man page, in roff: the program's page, then a section for each command.
-pub fn man() -> std::io::Result<Vec<u8>> {
-    let mut out = Vec::new();
-    let mut command = Cli::command();
-    command.build();
-    let page = clap_mangen::Man::new(command.clone());
-    page.render_title(&mut out)?;
-    page.render_name_section(&mut out)?;
-    page.render_synopsis_section(&mut out)?;
-    page.render_description_section(&mut out)?;
-    for sub in command.get_subcommands() {
-        let name = sub.get_name().to_uppercase();
-        out.extend_from_slice(format!(".SH \"COMMAND {name}\"\n").as_bytes());
-        if let Some(about) = sub.get_about() {
-            out.extend_from_slice(format!("{about}\n.PP\n").as_bytes());
-        }
-        // The sections of a page of its own, one level down.
-        let page = clap_mangen::Man::new(sub.clone());
-        let mut sections = Vec::new();
-        page.render_synopsis_section(&mut sections)?;
-        page.render_options_section(&mut sections)?;
-        out.extend_from_slice(String::from_utf8_lossy(&sections).replace(".SH ", ".SS ").as_bytes());
-    }
-    out.extend_from_slice(b".SH \"EXIT STATUS\"\nOf \\fBbadgate check\\fR:\n");
-    for line in EXIT_CODES.lines().skip(1) {
-        if let Some((code, what)) = line.trim().split_once("  ") {
-            out.extend_from_slice(format!(".TP\n\\fB{code}\\fR\n{what}\n").as_bytes());
-        }
-    }
-    for (command, codes) in
-        [("path", path::EXIT_CODES), ("probe", probe::EXIT_CODES), ("host", host::EXIT_CODES)]
-    {
-        out.extend_from_slice(format!("Of \\fBbadgate {command}\\fR:\n").as_bytes());
-        for line in codes.lines().skip(1) {
-            if let Some((code, what)) = line.trim().split_once("  ") {
-                out.extend_from_slice(format!(".TP\n\\fB{code}\\fR\n{what}\n").as_bytes());
-            }
-        }
-    }
-    out.extend_from_slice(b"Of \\fBbadgate logs\\fR:\n");
-    for line in logs::EXIT_CODES.lines().skip(1) {
-        if let Some((code, what)) = line.trim().split_once("  ") {
-            out.extend_from_slice(format!(".TP\n\\fB{code}\\fR\n{what}\n").as_bytes());
-        }
-    }
-    page.render_version_section(&mut out)?;
-    Ok(out)
-}
-
-fn profile(s: &str) -> Result<String, String> {
-    match s.trim() {
-        "" => Err("is empty; name a profile of the AWS config".into()),
-        t if t.chars().any(char::is_control) => Err("holds a control character".into()),
-        t => Ok(t.to_owned()),
-    }
-}
-
-fn region(s: &str) -> Result<String, String> {
-    let ok = s.len() <= 32
-        && s.contains('-')
-        && s.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
-    if ok { Ok(s.to_owned()) } else { Err("is no region; regions look like ap-northeast-1".into()) }
-}
-
-fn log_group(s: &str) -> Result<String, String> {
-    if is_log_group(s) {
-        Ok(s.to_owned())
-    } else {
-        Err("is no log group name: letters, digits and _ - / . # only, at most 512".into())
-    }
-}
-
-fn moment(s: &str) -> Result<String, String> {
-    let some = jiff::Timestamp::UNIX_EPOCH;
-    match crate::console::past::typed_moment(s, some, some, some) {
-        Some(_) => Ok(s.trim().to_owned()),
-        None => Err("is no time; write it like 01:41, 01:41:30 or 2026-11-22T01:41".into()),
-    }
-}
-
-fn lang(s: &str) -> Result<Lang, String> {
-    Lang::of_locale(s).ok_or_else(|| {
-        let known: Vec<&str> = Lang::ALL.iter().map(|l| l.tag()).collect();
-        format!("is a language the procedure is not written in; known: {}", known.join(", "))
-    })
-}
-
-fn since(s: &str) -> Result<Duration, String> {
-    // CloudWatch keeps one-minute points for 15 days.
-    duration(s, Duration::from_secs(60), Duration::from_secs(15 * 86_400), "1m and 15d")
-}
-
-fn timeout(s: &str) -> Result<Duration, String> {
-    duration(s, Duration::from_secs(1), Duration::from_secs(300), "1s and 5m")
-}
-
-fn duration(s: &str, least: Duration, most: Duration, bounds: &str) -> Result<Duration, String> {
-    let text = s.trim();
-    let days = jiff::SpanRelativeTo::days_are_24_hours();
-    let read = text.parse::<jiff::Span>().ok().and_then(|span| span.to_duration(days).ok());
-    let Some(d) = read else {
-        let bare = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
-        let hint = if bare { format!("; did you mean '{text}m'?") } else { String::new() };
-        return Err(format!("is no duration; write it like 30s, 15m or 2h30m{hint}"));
-    };
-    match Duration::try_from(d) {
-        Ok(d) if d >= least && d <= most => Ok(d),
-        _ => Err(format!("must be between {bounds}")),
     }
 }
 

@@ -7,6 +7,7 @@ use crate::doctor::Item;
 use crate::doctor::{Section, State, terminal, to_json, to_text, worst};
 #[cfg(feature = "aws")]
 use crate::{
+    config::Config,
     sources::{Command, Event, Link, Scope, Want},
     text::SafeText,
 };
@@ -42,10 +43,11 @@ fn cloud(_: &Doctor) -> Result<Vec<Section>, Failure> {
 /// Each place in turn: what one of them may says nothing of another.
 #[cfg(feature = "aws")]
 fn cloud(args: &Doctor) -> Result<Vec<Section>, Failure> {
+    let config = super::config(args.observe.config.as_deref())?;
     let several = args.observe.places.len() > 1;
     let mut all = Vec::new();
     for place in &args.observe.places {
-        for mut section in cloud_in(args, place)? {
+        for mut section in cloud_in(args, &config, place)? {
             if several {
                 section.title = format!("{} in {}", section.title, place.name()).into();
             }
@@ -57,10 +59,9 @@ fn cloud(args: &Doctor) -> Result<Vec<Section>, Failure> {
 
 /// Observes TARGET once, or what there is, and judges the calls that took.
 #[cfg(feature = "aws")]
-fn cloud_in(args: &Doctor, place: &Scope) -> Result<Vec<Section>, Failure> {
+fn cloud_in(args: &Doctor, config: &Config, place: &Scope) -> Result<Vec<Section>, Failure> {
     use crate::doctor::cloud::{Facts, Need, sections};
-    let config = super::config(args.observe.config.as_deref())?;
-    let mut options = args.observe.options(args.target.as_ref(), &config, false);
+    let mut options = args.observe.options(args.target.as_ref(), config, false);
     // What is wrong with the target is not the question here.
     options.ssm = false;
     options.profile.clone_from(&place.profile);

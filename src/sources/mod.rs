@@ -6,6 +6,7 @@ use crate::situation::Observation;
 pub use crate::situation::Want;
 use crate::text::SafeText;
 use jiff::Timestamp;
+use std::cmp::Ordering;
 use std::time::Duration;
 use tokio::sync::mpsc;
 
@@ -108,6 +109,16 @@ pub struct Candidate {
     pub place: SafeText,
     /// 5xx of the last minutes, when already known; the picker sorts by it.
     pub errors: Option<f64>,
+}
+
+impl Candidate {
+    /// The order in which a person picks: what fails most, what has no count
+    /// behind what has none failing, then by name.
+    pub fn worst_first(&self, other: &Candidate) -> Ordering {
+        let errors = |c: &Candidate| c.errors.unwrap_or(-1.0);
+        let by_errors = errors(other).total_cmp(&errors(self));
+        by_errors.then_with(|| self.name.cmp(&other.name)).then_with(|| self.arn.cmp(&other.arn))
+    }
 }
 
 /// One finished call, as evidence of what was asked.

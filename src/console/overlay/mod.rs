@@ -85,10 +85,7 @@ pub struct Candidates {
 impl Candidates {
     /// Sorted for a person to pick from.
     pub fn new(asked: SafeText, mut list: Vec<Candidate>, more: bool) -> Candidates {
-        list.sort_by(|a, b| {
-            let errors = |c: &Candidate| c.errors.unwrap_or(-1.0);
-            errors(b).total_cmp(&errors(a)).then_with(|| a.name.cmp(&b.name)).then_with(|| a.arn.cmp(&b.arn))
-        });
+        list.sort_by(Candidate::worst_first);
         Candidates { asked, list, more }
     }
 

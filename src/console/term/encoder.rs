@@ -93,9 +93,8 @@ impl Encoder {
     /// Says what differs between the screen and `next`, which must begin at
     /// (0, 0). `cursor` is where the cursor is to be seen, if anywhere.
     pub fn paint(&mut self, next: &Buffer, cursor: Option<(u16, u16)>) {
-        if (cursor.is_none() || self.cursor_shown.is_none()) && self.cursor_shown != Some(false) {
-            self.out.extend_from_slice(b"\x1b[?25l");
-            self.cursor_shown = Some(false);
+        if cursor.is_none() || self.cursor_shown.is_none() {
+            self.hide_cursor(self.out.len());
         }
         let before = self.out.len();
         for y in 0..self.height.min(next.area.height) {
@@ -104,8 +103,7 @@ impl Encoder {
         // Where a terminal has no synchronized output, a cursor that is shown is
         // seen running over the screen with what is painted.
         if self.cursor_shown == Some(true) && self.out.len() - before > SEEN_RUNNING {
-            self.out.splice(before..before, *b"\x1b[?25l");
-            self.cursor_shown = Some(false);
+            self.hide_cursor(before);
         }
         if let Some((x, y)) = cursor
             && x < self.width
@@ -121,12 +119,17 @@ impl Encoder {
 
     /// As [`Encoder::paint`], for some rows only and with the cursor hidden.
     pub fn paint_rows(&mut self, next: &Buffer, rows: Range<u16>) {
-        if self.cursor_shown != Some(false) {
-            self.out.extend_from_slice(b"\x1b[?25l");
-            self.cursor_shown = Some(false);
-        }
+        self.hide_cursor(self.out.len());
         for y in rows.start..rows.end.min(self.height).min(next.area.height) {
             self.row(y, next);
+        }
+    }
+
+    /// Says it at this place among the bytes gathered, if it needs saying.
+    fn hide_cursor(&mut self, at: usize) {
+        if self.cursor_shown != Some(false) {
+            self.out.splice(at..at, *b"\x1b[?25l");
+            self.cursor_shown = Some(false);
         }
     }
 

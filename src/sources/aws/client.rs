@@ -7,7 +7,7 @@ use super::limiter::Limiter;
 use super::operations::Operation;
 use super::plain::{Body, Plain, Question, ServiceError};
 use crate::situation::Reason;
-use crate::sources::{Call, Options};
+use crate::sources::{Call, Options, Scope};
 use crate::text::SafeText;
 use aws_config::identity::IdentityCache;
 use aws_config::retry::RetryConfig;
@@ -155,6 +155,11 @@ impl Aws {
     /// The region asked; never empty.
     pub fn region(&self) -> SafeText {
         self.clients().region.clone()
+    }
+
+    /// Where it asks: the profile as it was given, and the region.
+    pub fn scope(&self) -> Scope {
+        Scope { profile: self.options().profile.clone(), region: Some(self.region().to_string()) }
     }
 
     /// The budgets, for those who show or plan with them.

@@ -4,7 +4,8 @@
 use super::ask::elb::Which;
 use super::ask::{api, around, classic, edge, elb};
 use super::client::Aws;
-use super::find::{Found, Outcome, Search};
+use super::find::Search;
+use super::found::{Found, Outcome};
 use super::operations as op;
 use super::target::{ElbDns, Host, api_host, elb_dns, is_api_id};
 use crate::situation::front::{Api, Classic, Distribution, Records};
@@ -68,23 +69,7 @@ impl Search {
         let mut name = first;
         for _ in 0..DEEPEST {
             if let Some((id, region)) = api_host(&name) {
-                if let Ok(aws) = self.aws.in_region(&region).await {
-                    let answer = self.descend_api(found, &aws, &id, "").await;
-                    if answer.is_ok() || self.others.is_empty() {
-                        // What was found behind it may be elsewhere again.
-                        found.aws.get_or_insert(aws);
-                        return;
-                    }
-                }
-                for other in &self.others {
-                    let ask = async { other.aws().await.ok()?.in_region(&region).await.ok() };
-                    let Some(aws) = timeout(ELSEWHERE, ask).await.ok().flatten() else { continue };
-                    if self.descend_api(found, &aws, &id, "").await.is_ok() {
-                        // What was found behind it may be elsewhere again.
-                        found.aws.get_or_insert(aws);
-                        return;
-                    }
-                }
+                self.descend_api_host(found, &id, &region).await;
                 return;
             }
             if let Some(dns) = elb_dns(&name) {
@@ -112,6 +97,37 @@ impl Search {
                 _ => return,
             }
         }
+    }
+
+    /// An API of this account, or of that of another profile.
+    async fn descend_api_host(&self, found: &mut Found, id: &str, region: &str) {
+        let own = self.aws.in_region(region).await.ok();
+        if let Some(aws) = &own
+            && self.is_api_of(aws, found, id).await
+        {
+            return;
+        }
+        for other in &self.others {
+            let ask = async { other.aws().await.ok()?.in_region(region).await.ok() };
+            let theirs = timeout(ELSEWHERE, ask).await.ok().flatten();
+            if let Some(aws) = theirs
+                && self.is_api_of(&aws, found, id).await
+            {
+                return;
+            }
+        }
+        if self.others.is_empty() {
+            found.aws = found.aws.take().or(own);
+        }
+    }
+
+    async fn is_api_of(&self, aws: &Aws, found: &mut Found, id: &str) -> bool {
+        let there = self.descend_api(found, aws, id, "").await.is_ok();
+        if there {
+            // What was found behind it may be elsewhere again.
+            found.aws.get_or_insert_with(|| aws.clone());
+        }
+        there
     }
 
     async fn descend_balancer(&self, found: &mut Found, dns: &ElbDns) {

@@ -3,12 +3,13 @@
 use super::ask::{ec2, elb};
 use super::client::Aws;
 use super::cloudwatch::{self, Metric, Query};
+use super::found::{Found, Missing, Outcome};
 use super::names::{Names, Resolved};
 use super::operations as op;
 use super::spot::Spot;
 use super::target::{Arn, Asked, Host, elb_dns, is_distribution_id, nearest, other_service};
 use crate::situation::elb::{LoadBalancer, TargetGroup};
-use crate::situation::{Fact, Observation, Reason, ResolvedTarget, Topic, short};
+use crate::situation::{Reason, ResolvedTarget, short};
 use crate::sources::{Candidate, Event};
 use crate::text::SafeText;
 use elb::Which;
@@ -27,72 +28,6 @@ const PARALLEL: usize = 16;
 const COUNTED: usize = 250;
 /// Seconds of errors that the picker sorts by.
 const LATELY: i64 = 15 * 60;
-
-/// What the target was found to be, with what was learned on the way.
-#[derive(Clone, Debug, Default)]
-pub struct Found {
-    pub target: ResolvedTarget,
-    /// Who said so.
-    pub source: &'static str,
-    pub lb: Option<LoadBalancer>,
-    /// All its target groups, when the list that was read is complete.
-    pub groups: Option<Vec<TargetGroup>>,
-    /// What else was learned on the way.
-    pub also: Vec<Observation>,
-    /// Who is to be asked from now on, when that is another region or account.
-    pub aws: Option<Aws>,
-    /// Who is to be asked of a distribution or API by its id, where that may be
-    /// somebody else than is asked of what stands behind it.
-    pub owners: Vec<(SafeText, Aws)>,
-    /// DNS name of the Classic Load Balancer: its name says less.
-    pub classic_dns: SafeText,
-}
-
-impl Found {
-    /// What it is, whoever found it: the same for the same thing.
-    pub fn key(&self) -> SafeText {
-        let t = &self.target;
-        let all = [&t.lb, &self.classic_dns, &t.classic, &t.api, &t.distribution, &t.function];
-        all.into_iter().find(|k| !k.is_empty()).cloned().unwrap_or_default()
-    }
-
-    /// Nobody has seen it yet: its id was taken as typed, for it may not be read.
-    pub fn unseen(&self) -> Option<&Reason> {
-        let read = self.also.iter().any(|o| {
-            matches!(o.fact, Fact::Distribution(_) | Fact::Api(_) | Fact::Function(_) | Fact::Records(_))
-        });
-        if self.lb.is_some() || !self.classic_dns.is_empty() || read {
-            return None;
-        }
-        self.also.iter().find_map(|o| match (&o.topic, &o.fact) {
-            (Topic::Distribution(_) | Topic::Api(_) | Topic::Function(_), Fact::Unknown(why)) => Some(why),
-            _ => None,
-        })
-    }
-}
-
-/// The target is not there.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Missing {
-    /// What was looked for, without the place: `no load balancer is named shop`.
-    pub what: String,
-    /// Names like it that are there.
-    pub near: Vec<SafeText>,
-    /// All of it, with where was searched and what to do, for the one place searched.
-    pub line: String,
-    /// It is so wherever one looks.
-    pub anywhere: bool,
-}
-
-/// How the search ended.
-#[derive(Clone, Debug)]
-pub enum Outcome {
-    One(Box<Found>),
-    /// A person must pick; the list was sent as [`Event::Candidates`].
-    Several,
-    /// What was searched and what to do.
-    None(Missing),
-}
 
 /// What a search has to go by.
 #[derive(Debug)]
@@ -396,9 +331,7 @@ impl Search {
             for c in &mut list {
                 c.errors = errors.get(&c.arn).copied().or(c.errors);
             }
-            list.sort_by(|a, b| {
-                b.errors.unwrap_or(-1.0).total_cmp(&a.errors.unwrap_or(-1.0)).then(a.name.cmp(&b.name))
-            });
+            list.sort_by(Candidate::worst_first);
             self.offer(list, false).await;
         }
         Ok(Outcome::Several)
@@ -428,18 +361,6 @@ impl Search {
         }
         let line = line(&self.aws, what, arn).await;
         Missing { what: what.to_owned(), line, ..Missing::default() }
-    }
-}
-
-impl Missing {
-    /// What needs no word about where.
-    pub fn told(what: String) -> Missing {
-        Missing { anywhere: true, ..Missing::here(what) }
-    }
-
-    /// What is so in one of several places.
-    pub fn here(what: String) -> Missing {
-        Missing { line: what.clone(), what, ..Missing::default() }
     }
 }
 

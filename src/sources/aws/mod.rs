@@ -12,6 +12,7 @@ mod convert;
 mod descend;
 mod error;
 mod find;
+mod found;
 mod guard;
 pub mod limiter;
 pub mod logs;

@@ -3,11 +3,13 @@
 use super::fronts::Front;
 use super::open::{Opened, Trouble};
 use super::plan::{Ask, Focus};
+use super::survey::not_looked_up;
 use super::work::{Answer, Side};
 use super::{Done, Observer, SEARCHES, State, pace, spread, unknown};
 use crate::situation::{Fact, Observation, Reason, Topic, short};
 use crate::sources::Want;
-use crate::sources::aws::find::{self, Found, Outcome};
+use crate::sources::aws::find;
+use crate::sources::aws::found::{Found, Outcome};
 use crate::sources::aws::operations::{self as op, Family};
 use crate::sources::aws::target::Asked;
 use crate::text::SafeText;
@@ -125,8 +127,7 @@ impl Observer {
         // A line for what a person must see to; what passes only shows in the panes.
         let say = if self.options.live { first && !passes } else { !retry };
         if say {
-            let what = if self.typed.trim().is_empty() { "the load balancers" } else { self.typed.trim() };
-            let own = || format!("{} cannot be looked up: {}", SafeText::capped(what, 160), reason.phrase());
+            let own = || not_looked_up(&self.typed, &reason.phrase());
             self.no_target(line.unwrap_or_else(own));
         }
         self.state = if retry {

@@ -16,7 +16,7 @@ mod survey;
 mod work;
 
 use super::client::{Aws, Place};
-use super::find::Outcome;
+use super::found::Outcome;
 use super::logs::{Tails, groups};
 use super::target::Asked;
 use crate::situation::log::worth_following;

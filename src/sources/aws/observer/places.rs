@@ -6,9 +6,8 @@ use super::survey::{Said, Survey, Surveyed, Told, Verdict, account_of, judge};
 use super::{Done, Observer, SEARCHES, State, pace, spread};
 use crate::situation::{Fact, Observation, Reason, Searched, Topic, short};
 use crate::sources::aws::client::Aws;
-use crate::sources::aws::find::Missing;
+use crate::sources::aws::found::Missing;
 use crate::sources::aws::spot::Spots;
-use crate::sources::aws::target::Asked;
 use crate::sources::{Event, Scope};
 use crate::text::SafeText;
 use futures::future::{join, join_all};
@@ -114,8 +113,7 @@ impl Observer {
                 None => all.push(t),
             }
         }
-        let listing = matches!(asked, Asked::Nothing);
-        let verdict = judge(&self.typed, listing, &mut all);
+        let verdict = judge(&self.typed, &mut all);
         self.asked = asked;
         self.places.told = all;
         match verdict {
@@ -159,20 +157,17 @@ impl Observer {
 
     /// What each place came to, for those who read it later, and who failed.
     fn tell_places(&mut self) {
-        let all: Vec<Observation> = self.places.told.iter().map(|t| self.searched_in(t)).collect();
-        let opened = self.aws.as_ref().map(|aws| {
-            let scope =
-                Scope { profile: aws.options().profile.clone(), region: Some(aws.region().to_string()) };
-            (scope, aws.clone())
-        });
+        let mut all: Vec<Observation> = self.places.told.iter().map(|t| self.searched_in(t)).collect();
         let told = |o: &Observation| matches!(&o.fact, Fact::Place(p) if p.opened);
-        let mut all = all;
-        if let Some((scope, aws)) = opened.filter(|_| !all.iter().any(told)) {
+        if let Some(aws) = self.aws.clone().filter(|_| !all.iter().any(told)) {
             // What was found leads into a place that was not searched for it.
-            let t =
-                Told { scope, aws: Some(aws), said: Said::Nothing(Missing::default()), partial: Vec::new() };
-            let name = t.scope.name();
-            let own = Topic::Place(name);
+            let t = Told {
+                scope: aws.scope(),
+                aws: Some(aws),
+                said: Said::Nothing(Missing::default()),
+                partial: Vec::new(),
+            };
+            let own = Topic::Place(t.scope.name());
             let o = self.searched_in(&t);
             match all.iter_mut().find(|o| o.topic == own) {
                 Some(slot) => *slot = o,
@@ -184,16 +179,13 @@ impl Observer {
 
     fn searched_in(&self, t: &Told) -> Observation {
         let text = |s: Option<&str>| SafeText::new(s.unwrap_or_default());
-        let same = |own: &Aws, aws: &Aws| {
-            own.options().profile == aws.options().profile && own.region() == aws.region()
-        };
         let fact = match &t.said {
             Said::Failed(reason) => Fact::Unknown(reason.clone()),
             _ => Fact::Place(Searched {
                 profile: text(t.scope.profile.as_deref()),
                 region: t.aws.as_ref().map(Aws::region).unwrap_or_default(),
                 found: t.found(),
-                opened: matches!((&self.aws, &t.aws), (Some(own), Some(aws)) if same(own, aws)),
+                opened: matches!((&self.aws, &t.aws), (Some(own), Some(aws)) if own.scope() == aws.scope()),
             }),
         };
         Observation {
@@ -337,11 +329,12 @@ impl Observer {
     /// asked of what is behind.
     pub(super) fn note_owners(&mut self, owners: Vec<(SafeText, Aws)>) {
         let Some(aws) = &self.aws else { return };
-        let profile = |a: &Aws| a.options().profile.clone();
-        let api = self.focus.front.api.clone();
+        let (own, api) = (aws.scope(), self.focus.front.api.clone());
         // CloudFront is the same from every region of the account; an API is not.
-        let elsewhere =
-            |id: &SafeText, a: &Aws| profile(a) != profile(aws) || (*id == api && a.region() != aws.region());
+        let elsewhere = |id: &SafeText, a: &Aws| match a.scope() {
+            its if *id == api => its != own,
+            its => its.profile != own.profile,
+        };
         self.places.owners = owners.into_iter().filter(|(id, a)| elsewhere(id, a)).collect();
     }
 

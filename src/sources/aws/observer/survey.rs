@@ -5,7 +5,8 @@ use super::pace;
 use crate::situation::{Reason, short};
 use crate::sources::aws::ask::elb::{self, Which};
 use crate::sources::aws::client::Aws;
-use crate::sources::aws::find::{self, Found, Missing, Outcome, from_arn};
+use crate::sources::aws::find::{self, from_arn};
+use crate::sources::aws::found::{Found, Missing, Outcome};
 use crate::sources::aws::operations as op;
 use crate::sources::aws::spot::{Spot, Spots};
 use crate::sources::aws::target::{Asked, Host};
@@ -286,8 +287,7 @@ fn once(all: impl Iterator<Item = Candidate>) -> Vec<Candidate> {
             out.push(c);
         }
     }
-    let errors = |c: &Candidate| c.errors.unwrap_or(-1.0);
-    out.sort_by(|a, b| errors(b).total_cmp(&errors(a)).then_with(|| a.name.cmp(&b.name)));
+    out.sort_by(Candidate::worst_first);
     out
 }
 
@@ -340,7 +340,7 @@ pub enum Verdict {
 }
 
 /// Weighs what the places said.
-pub fn judge(typed: &str, listing: bool, told: &mut [Told]) -> Verdict {
+pub fn judge(typed: &str, told: &mut [Told]) -> Verdict {
     if told.iter().any(Told::sure) {
         // What may not be read here was read elsewhere: it is not this one's.
         for t in told.iter_mut() {
@@ -376,16 +376,23 @@ pub fn judge(typed: &str, listing: bool, told: &mut [Told]) -> Verdict {
     if !list.is_empty() {
         return Verdict::Several(list);
     }
-    let what = if listing { "the load balancers" } else { typed.trim() };
     match told.iter().find_map(Told::failure) {
         Some(_) if told.iter().all(|t| t.failure().is_some()) => {
             // What passes by itself is worth another try, whatever the others say.
             let why = told.iter().filter_map(Told::failure).max_by_key(|r| pace::may_pass(r));
-            let line = format!("{} cannot be looked up: {}", SafeText::capped(what, 160), failed(told));
-            Verdict::Lost(why.cloned().unwrap_or(Reason::NotAsked), line)
+            Verdict::Lost(why.cloned().unwrap_or(Reason::NotAsked), not_looked_up(typed, &failed(told)))
         }
         _ => Verdict::Nowhere(nowhere(told)),
     }
+}
+
+/// `shop cannot be looked up: access denied`, of whatever was typed.
+pub fn not_looked_up(typed: &str, why: &str) -> String {
+    let what = match typed.trim() {
+        "" => "the load balancers",
+        typed => typed,
+    };
+    format!("{} cannot be looked up: {why}", SafeText::capped(what, 160))
 }
 
 fn has_front(told: &[Told], i: usize) -> bool {

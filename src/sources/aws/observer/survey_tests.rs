@@ -67,17 +67,17 @@ fn a_target_is_asked_for_where_it_can_be() {
 #[test]
 fn the_same_thing_found_twice_counts_once_and_the_first_place_has_it() {
     let mut all = [told("a", missing("")), told("b", lb(ARN)), told("c", lb(ARN))];
-    assert!(matches!(judge("shop", false, &mut all), Verdict::One(1)));
+    assert!(matches!(judge("shop", &mut all), Verdict::One(1)));
     // Whoever knows what stands in front of it knows more.
     let mut all = [told("a", lb(ARN)), told("b", distribution(true, ARN))];
-    assert!(matches!(judge("shop.example.com", false, &mut all), Verdict::One(1)));
+    assert!(matches!(judge("shop.example.com", &mut all), Verdict::One(1)));
 }
 
 #[test]
 fn two_things_are_a_persons_choice_each_with_its_place() {
     let other = ARN.replace("123456789012", "999999999999");
     let mut all = [told("a", lb(ARN)), told("b", lb(&other)), told("c", Said::Failed(hung()))];
-    let Verdict::Several(list) = judge("shop", false, &mut all) else { panic!("{all:?}") };
+    let Verdict::Several(list) = judge("shop", &mut all) else { panic!("{all:?}") };
     let shown: Vec<(&str, &str)> = list.iter().map(|c| (c.arn.as_str(), c.place.as_str())).collect();
     assert_eq!(shown, [(ARN, "a/eu-west-1"), (other.as_str(), "b/eu-west-1")]);
 }
@@ -85,18 +85,18 @@ fn two_things_are_a_persons_choice_each_with_its_place() {
 #[test]
 fn what_may_not_be_read_here_was_read_elsewhere() {
     let mut all = [told("a", distribution(false, "")), told("b", distribution(true, ""))];
-    assert!(matches!(judge("E1A2B3C4D5F6G7", false, &mut all), Verdict::One(1)));
+    assert!(matches!(judge("E1A2B3C4D5F6G7", &mut all), Verdict::One(1)));
     assert_eq!(all[0].failure(), Some(&denied()));
     // With nobody to say better, its id is good enough to go on with.
     let mut all = [told("a", missing("")), told("b", distribution(false, ""))];
-    assert!(matches!(judge("E1A2B3C4D5F6G7", false, &mut all), Verdict::One(1)));
+    assert!(matches!(judge("E1A2B3C4D5F6G7", &mut all), Verdict::One(1)));
 }
 
 #[test]
 fn nowhere_is_one_line_with_every_place_and_why_some_did_not_say() {
     let mut all =
         [told("a", missing("shop-2")), told("b", missing("shop-2")), told("c", Said::Failed(denied()))];
-    let Verdict::Nowhere(line) = judge("shop", false, &mut all) else { panic!("{all:?}") };
+    let Verdict::Nowhere(line) = judge("shop", &mut all) else { panic!("{all:?}") };
     assert!(
         line.starts_with(
             "no load balancer is named shop in 2 places: a/eu-west-1, b/eu-west-1; nearest: shop-2;"
@@ -110,18 +110,18 @@ fn nowhere_is_one_line_with_every_place_and_why_some_did_not_say() {
     assert!(line.ends_with("elsewhere: --region or --profile") && !line.contains('\n'), "{line}");
     let dns = Said::Nothing(Missing::told("shop.example.com is not there".into()));
     let mut all = [told("a", dns.clone()), told("b", dns)];
-    let Verdict::Nowhere(line) = judge("shop.example.com", false, &mut all) else { panic!("{all:?}") };
+    let Verdict::Nowhere(line) = judge("shop.example.com", &mut all) else { panic!("{all:?}") };
     assert_eq!(line, "shop.example.com is not there", "what is so anywhere needs no places");
 }
 
 #[test]
 fn when_nobody_answers_what_may_pass_is_the_reason_to_try_again() {
     let mut all = [told("a", Said::Failed(denied())), told("b", Said::Failed(hung()))];
-    let Verdict::Lost(why, line) = judge("shop", false, &mut all) else { panic!("{all:?}") };
+    let Verdict::Lost(why, line) = judge("shop", &mut all) else { panic!("{all:?}") };
     assert_eq!(why, hung());
     assert!(line.contains("a/eu-west-1 (") && line.contains("b/eu-west-1 ("), "{line}");
     let mut all = [told("a", Said::Failed(hung())), told("b", Said::Failed(hung()))];
-    let Verdict::Lost(_, line) = judge("shop", false, &mut all) else { panic!("{all:?}") };
+    let Verdict::Lost(_, line) = judge("shop", &mut all) else { panic!("{all:?}") };
     assert!(
         line.starts_with("shop cannot be looked up: a/eu-west-1, b/eu-west-1 ("),
         "the same is said once: {line}"
@@ -152,7 +152,7 @@ fn what_was_listed_before_a_place_failed_can_still_be_chosen() {
     let mut half = told("a", Said::Failed(hung()));
     half.partial = vec![from_arn(&ARN.into(), &"eu-west-1".into())];
     let mut all = [half, told("b", missing(""))];
-    let Verdict::Several(list) = judge("", true, &mut all) else { panic!("{all:?}") };
+    let Verdict::Several(list) = judge("", &mut all) else { panic!("{all:?}") };
     assert_eq!(list.len(), 1);
     assert_eq!(all[0].failure(), Some(&hung()), "and that it failed is still told");
 }
