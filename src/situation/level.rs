@@ -13,6 +13,12 @@ pub fn read(text: &str) -> (Level, Option<u16>) {
     let mut status = None;
     let mut i = 0;
     while i < bytes.len() {
+        if level.is_some() {
+            // Most lines name their level first: the rest is searched for a
+            // status alone, which begins with a 5.
+            status = status.or_else(|| later_status(bytes, i));
+            break;
+        }
         if !WORD[usize::from(bytes[i])] {
             i += 1;
             continue;
@@ -25,21 +31,25 @@ pub fn read(text: &str) -> (Level, Option<u16>) {
         if first.is_ascii_digit() {
             if status.is_none() && first == b'5' && i - start == 3 && is_status_place(bytes, start, i) {
                 status = number(&bytes[start..i]);
-                if level.is_some() {
-                    break;
-                }
             }
-        } else if level.is_none() && matches!(i - start, 3..=9) {
+        } else if matches!(i - start, 3..=9) {
             level = level_word(&bytes[start..i])
                 .filter(|_| !is_empty_field(bytes, i))
                 .or_else(|| numbered(bytes, start, i));
-            if level.is_some() && status.is_some() {
-                break;
-            }
         }
     }
     let level = level.unwrap_or(if status.is_some() { Level::Error } else { Level::Info });
     (level, status)
+}
+
+/// The first 5xx status in a line from `from` on, which is no middle of a word.
+fn later_status(b: &[u8], from: usize) -> Option<u16> {
+    memchr::memchr_iter(b'5', &b[from..]).map(|at| from + at).find_map(|start| {
+        let end = start + 3;
+        let word = |i: usize| b.get(i).is_some_and(|c| WORD[usize::from(*c)]);
+        let alone = end <= b.len() && !word(end) && !start.checked_sub(1).is_some_and(word);
+        if alone && is_status_place(b, start, end) { number(&b[start..end]) } else { None }
+    })
 }
 
 /// Bytes that make up words: letters, digits, `_`, and everything not ASCII.
@@ -201,5 +211,14 @@ mod tests {
         // A cut through a character is no trouble: bytes are read, not characters.
         let line = format!("{}\u{65e5}", "x".repeat(LOOKED_AT - 1));
         assert_eq!(read(&line), (Level::Info, None));
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn a_status_is_the_same_behind_a_level_and_without_one(rest in "[ 502a=:\",)]{0,40}") {
+            let (level, status) = read(&format!("INFO {rest}"));
+            proptest::prop_assert_eq!(level, Level::Info);
+            proptest::prop_assert_eq!(status, read(&format!("said {rest}")).1);
+        }
     }
 }
