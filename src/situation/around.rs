@@ -46,9 +46,27 @@ pub struct InstanceStatus {
     pub instance: SafeText,
     pub volumes: SafeText,
     pub application: SafeText,
+    /// Checks of the application that failed, where any is set up.
+    pub application_checks: Vec<ApplicationCheck>,
+    /// Why they could not be read; empty when they were, or there was no need.
+    pub application_unread: Option<Reason>,
     pub performance: SafeText,
     /// Scheduled events: `system-reboot: text`.
     pub events: Vec<SafeText>,
+}
+
+/// An application status check of an instance that fails (EC2 API reference:
+/// `ApplicationStatusDetail`).
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ApplicationCheck {
+    pub id: SafeText,
+    /// `ConnectionRefused`, `ConnectionReset`, `ConnectionTimeout`,
+    /// `ResponseTimeout`, `ResponseCodeMismatch`; empty when not said.
+    pub reason: SafeText,
+    /// The status that was answered instead of the one that is wanted.
+    pub status_code: Option<i32>,
+    pub since: Option<Timestamp>,
 }
 
 /// An Auto Scaling group that holds targets.

@@ -4,7 +4,7 @@ use super::support::{Answer, Fake};
 use super::{once, place, runtime};
 use badgate::situation::Reason;
 use badgate::sources::Options;
-use badgate::sources::aws::ask::{Pages, ecs};
+use badgate::sources::aws::ask::{Pages, around, ecs};
 use badgate::sources::aws::plain::Question;
 use badgate::sources::aws::{Aws, cloudwatch, operations as op};
 use std::io::{Read, Write};
@@ -325,4 +325,46 @@ fn the_session_asks_nothing_but_what_the_table_lists() {
         assert!(is_known, "{} is not in the table", call.op);
         assert_eq!(call.access_key, "AKIALAB", "every request is signed");
     }
+}
+
+const STATUSES: &str = "<DescribeInstanceStatusResponse xmlns=\"http://ec2.amazonaws.com/doc/2016-11-15/\"><instanceStatusSet>\
+<item><instanceId>i-1</instanceId><instanceState><name>running</name></instanceState>\
+<applicationStatus><status>impaired</status></applicationStatus></item>\
+<item><instanceId>i-2</instanceId><instanceState><name>running</name></instanceState>\
+<applicationStatus><status>ok</status></applicationStatus></item>\
+</instanceStatusSet></DescribeInstanceStatusResponse>";
+const WHY: &str = "<DescribeApplicationStatusResponse xmlns=\"http://ec2.amazonaws.com/doc/2016-11-15/\">\
+<applicationStatusesResponseType><instanceSet><item><instanceId>i-1</instanceId><applicationStatus>\
+<status>impaired</status><detailSet>\
+<item><applicationStatusCheckId>asc-1</applicationStatusCheckId><status>passed</status></item>\
+<item><applicationStatusCheckId>asc-2</applicationStatusCheckId><status>failed</status>\
+<statusSince>2026-11-22T01:40:00Z</statusSince><reason><code>ResponseCodeMismatch</code><statusCode>502</statusCode></reason></item>\
+</detailSet></applicationStatus></item></instanceSet></applicationStatusesResponseType></DescribeApplicationStatusResponse>";
+
+#[test]
+fn why_an_application_check_fails_is_asked_where_one_does() {
+    let fake = Fake::start();
+    fake.on("DescribeInstanceStatus", Answer::xml(STATUSES));
+    fake.on("DescribeApplicationStatus", Answer::xml(WHY));
+    let (runtime, aws) = aws(&fake.endpoint, once());
+    let ids = ["i-1".into(), "i-2".into()];
+    let all = runtime.block_on(around::instance_status(&aws, &ids)).unwrap();
+    let [bad, good] = &all[..] else { panic!("{all:?}") };
+    assert_eq!(bad.application_checks.len(), 1, "{bad:?}");
+    let check = &bad.application_checks[0];
+    assert_eq!((check.id.as_str(), check.reason.as_str()), ("asc-2", "ResponseCodeMismatch"));
+    assert_eq!((check.status_code, check.since), (Some(502), Some("2026-11-22T01:40:00Z".parse().unwrap())));
+    assert!(good.application_checks.is_empty() && good.application_unread.is_none());
+    let asked = fake.requests_of("DescribeApplicationStatus");
+    let body = String::from_utf8_lossy(&asked[0].body).into_owned();
+    assert!(asked.len() == 1 && body.contains("i-1") && !body.contains("i-2"), "{body}");
+
+    // What may not be read is said, and the status checks stand all the same.
+    let fake = Fake::start();
+    fake.on("DescribeInstanceStatus", Answer::xml(STATUSES));
+    fake.on("DescribeApplicationStatus", Answer::denied("ec2", "ec2:DescribeApplicationStatus"));
+    let (runtime, aws) = self::aws(&fake.endpoint, once());
+    let all = runtime.block_on(around::instance_status(&aws, &ids)).unwrap();
+    assert_eq!(all[0].application.as_str(), "impaired");
+    assert!(matches!(all[0].application_unread, Some(Reason::Denied { .. })), "{:?}", all[0]);
 }

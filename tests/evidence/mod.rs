@@ -4,7 +4,8 @@
 use crate::world::*;
 use badgate::situation::access::{AccessLog, AccessRow, Share, Tally};
 use badgate::situation::around::{
-    Activity, Certificate, ChangeEvent, Changes, Database, Function, InstanceStatus, ScalingGroup,
+    Activity, ApplicationCheck, Certificate, ChangeEvent, Changes, Database, Function, InstanceStatus,
+    ScalingGroup,
 };
 use badgate::situation::metric::{MetricKey, Series};
 use badgate::situation::{Fact, Topic};
@@ -80,12 +81,26 @@ pub fn add(shop: &mut Shop, e: &Evidence, onset: i64) {
         shop.more.push(observed(Topic::Changes(LB.into()), Fact::Changes(changes)));
     }
     if !e.status.is_empty() {
-        let all = e.status.iter().map(|(id, state)| InstanceStatus {
-            id: id.as_str().into(),
-            state: "running".into(),
-            system: state.as_str().into(),
-            instance: state.as_str().into(),
-            ..InstanceStatus::default()
+        // `ok; application ConnectionRefused`: a check of the application fails.
+        let all = e.status.iter().map(|(id, state)| {
+            let (state, check) = match state.split_once("; application ") {
+                Some((state, check)) => (state, Some(check)),
+                None => (state.as_str(), None),
+            };
+            let failing = |reason: &str| ApplicationCheck {
+                id: "asc-1".into(),
+                reason: reason.into(),
+                ..ApplicationCheck::default()
+            };
+            InstanceStatus {
+                id: id.as_str().into(),
+                state: "running".into(),
+                system: state.into(),
+                instance: state.into(),
+                application: check.map_or("", |_| "impaired").into(),
+                application_checks: check.map(failing).into_iter().collect(),
+                ..InstanceStatus::default()
+            }
         });
         shop.more.push(observed(Topic::InstanceStatus(VPC.into()), Fact::InstanceStatus(all.collect())));
     }

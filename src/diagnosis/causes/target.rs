@@ -5,6 +5,7 @@ use super::proxies::PARTICULAR;
 use crate::diagnosis::case::Case;
 use crate::diagnosis::rows::Shape;
 use crate::diagnosis::verdict::Weight::{self, Decisive, Strong, Weak};
+use crate::situation::around::ApplicationCheck;
 use crate::situation::ecs::{Service, Task};
 use crate::situation::{Reason, short};
 use jiff::{SignedDuration, Timestamp};
@@ -60,6 +61,7 @@ pub(super) fn process_down(c: &Case<'_>, b: &mut Ballot) {
         let own = ends || crash.contains(&s.pattern.id.as_str());
         b.pro(if own { Strong } else { Weak }, Seen::sign(s));
     }
+    application_checks(c, b);
     let crashed = stopped(c).into_iter().filter(|t| {
         t.stop_code.as_str() == "EssentialContainerExited"
             && !out_of_memory(t)
@@ -71,6 +73,33 @@ pub(super) fn process_down(c: &Case<'_>, b: &mut Ballot) {
     }
     if !b.has_pro() && c.failing {
         b.lack("processes on the targets", c.no_hosts());
+    }
+}
+
+/// Application status checks of EC2, where somebody set any up: AWS asks the
+/// application from inside the instance's network (EC2 user guide: application
+/// status checks).
+fn application_checks(c: &Case<'_>, b: &mut Ballot) {
+    let ids = c.instances();
+    for v in c.s.vpcs.values() {
+        let at = v.status.as_of().unwrap_or(c.now);
+        for x in v.status.value().into_iter().flatten().filter(|x| ids.contains(&x.id.as_str())) {
+            let silent = |k: &&ApplicationCheck| {
+                matches!(k.reason.as_str(), "ConnectionRefused" | "ConnectionReset" | "ResponseTimeout")
+            };
+            let Some(k) = x.application_checks.iter().find(silent) else {
+                // It fails, and how is not known: no more than a hint.
+                if x.application.as_str() == "impaired" && x.application_checks.is_empty() {
+                    let what = format!("application status of {}", x.id);
+                    b.pro(Weak, Seen::new(what, "impaired", "ec2:DescribeInstanceStatus", at));
+                    b.lack_if("application status checks", x.application_unread.clone());
+                }
+                continue;
+            };
+            let what = format!("application check {} of {}", k.id, x.id);
+            let weight = if c.trouble() { Strong } else { Weak };
+            b.pro(weight, Seen::new(what, k.reason.clone(), "ec2:DescribeApplicationStatus", at));
+        }
     }
 }
 

@@ -133,6 +133,8 @@ operations! {
         Some("ec2:DescribeInstances"), Ec2, false, "instances behind the targets";
     DESCRIBE_INSTANCE_STATUS = "ec2" "EC2" "DescribeInstanceStatus"
         Some("ec2:DescribeInstanceStatus"), Ec2, false, "status checks of instances, hosts and volumes";
+    DESCRIBE_APPLICATION_STATUS = "ec2" "EC2" "DescribeApplicationStatus"
+        Some("ec2:DescribeApplicationStatus"), Ec2, false, "why application status checks of instances fail";
     DESCRIBE_NETWORK_INTERFACES = "ec2" "EC2" "DescribeNetworkInterfaces"
         Some("ec2:DescribeNetworkInterfaces"), Ec2, false, "addresses of the load balancer and owners of ip targets";
     DESCRIBE_SECURITY_GROUPS = "ec2" "EC2" "DescribeSecurityGroups"

@@ -3,14 +3,16 @@
 
 use super::Pages;
 use crate::situation::Reason;
-use crate::situation::around::{Activity, Certificate, Database, Function, InstanceStatus, ScalingGroup};
+use crate::situation::around::{
+    Activity, ApplicationCheck, Certificate, Database, Function, InstanceStatus, ScalingGroup,
+};
 use crate::sources::aws::client::Aws;
 use crate::sources::aws::convert::listed;
 use crate::sources::aws::operations::{self as op, Operation};
 use crate::sources::aws::plain::{Question, encode};
 use crate::sources::aws::xml::Node;
 use crate::text::SafeText;
-use aws_sdk_ec2::types::InstanceStatus as Sdk;
+use aws_sdk_ec2::types::{ApplicationStatusDetail, InstanceStatus as Sdk};
 use futures::future::{join3, try_join_all};
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -42,7 +44,58 @@ pub async fn instance_status(aws: &Aws, ids: &[SafeText]) -> Result<Vec<Instance
             Ok::<_, Reason>(list.iter().map(status).collect::<Vec<_>>())
         }
     });
-    Ok(try_join_all(parts).await?.into_iter().flatten().collect())
+    let mut all: Vec<InstanceStatus> = try_join_all(parts).await?.into_iter().flatten().collect();
+    let failing: Vec<&mut InstanceStatus> =
+        all.iter_mut().filter(|s| s.application.as_str() == "impaired").take(STATUSES).collect();
+    if !failing.is_empty() {
+        why_impaired(aws, failing).await;
+    }
+    Ok(all)
+}
+
+/// Adds which checks of the application fail and how: asked only where one does.
+async fn why_impaired(aws: &Aws, mut failing: Vec<&mut InstanceStatus>) {
+    let ids: Vec<String> = failing.iter().map(|s| s.id.to_string()).collect();
+    let (mut pages, mut told) = (Pages::default(), Vec::new());
+    let read = loop {
+        let answer = pages
+            .ask(aws, &op::DESCRIBE_APPLICATION_STATUS, |c, token| {
+                let ask = c.ec2.describe_application_status().set_instance_ids(Some(ids.clone()));
+                ask.set_next_token(token).send()
+            })
+            .await
+            .and_then(|out| {
+                let list = out.application_statuses.and_then(|s| s.instances);
+                told.extend(listed(list, "applicationStatuses")?);
+                pages.advance(out.next_token)
+            });
+        match answer {
+            Ok(true) => {}
+            Ok(false) => break None,
+            Err(reason) => break Some(reason),
+        }
+    };
+    for s in &mut failing {
+        s.application_unread.clone_from(&read);
+        let own = told.iter().filter(|t| t.instance_id() == Some(s.id.as_str()));
+        let details = own.filter_map(|t| t.application_status()).flat_map(|a| a.details());
+        s.application_checks = details.filter(|d| fails(d)).map(application_check).collect();
+    }
+}
+
+fn fails(d: &ApplicationStatusDetail) -> bool {
+    d.status().is_some_and(|s| s.as_str() == "failed")
+}
+
+fn application_check(d: &ApplicationStatusDetail) -> ApplicationCheck {
+    let word = |w: Option<&str>| SafeText::capped(w.unwrap_or_default(), 80);
+    let why = d.reason();
+    ApplicationCheck {
+        id: word(d.application_status_check_id()),
+        reason: word(why.and_then(|r| r.code())),
+        status_code: why.and_then(|r| r.status_code()),
+        since: d.status_since().and_then(|t| Timestamp::from_second(t.secs()).ok()),
+    }
 }
 
 fn status(x: &Sdk) -> InstanceStatus {
@@ -53,6 +106,8 @@ fn status(x: &Sdk) -> InstanceStatus {
         system: word(x.system_status().and_then(|s| s.status()).map(|s| s.as_str())),
         instance: word(x.instance_status().and_then(|s| s.status()).map(|s| s.as_str())),
         volumes: word(x.attached_ebs_status().and_then(|s| s.status()).map(|s| s.as_str())),
+        application_checks: Vec::new(),
+        application_unread: None,
         application: word(x.application_status().and_then(|s| s.status()).map(|s| s.as_str())),
         performance: word(x.performance_status().and_then(|s| s.status()).map(|s| s.as_str())),
         events: x
