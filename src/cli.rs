@@ -13,7 +13,7 @@ mod values;
 
 pub use drill::Drill;
 pub use error::Stop;
-pub use host::Host;
+pub use host::{Host, Way};
 pub use logs::{Engine, Logs, When};
 pub use page::{completions, man};
 pub use path::{End, Path};

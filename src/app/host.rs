@@ -2,10 +2,10 @@
 
 use super::recorder::record_of;
 use super::{Failure, oneshot, print};
-use crate::cli::Host;
+use crate::cli::{Host, Way};
 use crate::journal::{Durability, author};
-use crate::report::host::{all_commands, commands, to_json, to_text};
-use crate::situation::{Fact, Topic};
+use crate::report::host::{all_commands, brief_commands, commands, to_json, to_text};
+use crate::situation::{Fact, Observation, Topic};
 use crate::sources::host::{Asking, observe_by};
 use crate::text::SafeText;
 use std::io::{BufRead, IsTerminal, Write};
@@ -24,8 +24,16 @@ pub fn run(args: &Host) -> Result<u8, Failure> {
     let writer = oneshot::open(args.incident.as_deref(), &by, &names.join(" "), "host")?;
     let asked = async {
         let asking = Asking { limit: args.timeout, look: args.look };
-        let all = args.hosts.iter().map(|h| observe_by(h, &asking));
-        futures::future::join_all(all).await.concat()
+        let direct = args.hosts.iter().filter_map(|h| match h {
+            Way::Direct(host) => Some(observe_by(host, &asking)),
+            Way::Ssm(_) => None,
+        });
+        let ids: Vec<&str> = args.hosts.iter().filter_map(instance).collect();
+        let (direct, others) =
+            futures::future::join(futures::future::join_all(direct), by_run_command(args, &ids)).await;
+        let mut all = direct.concat();
+        all.extend(others);
+        all
     };
     let seen =
         crate::console::run::block_on(asked).map_err(|e| Failure::failed(format!("cannot start: {e}")))?;
@@ -43,6 +51,58 @@ pub fn run(args: &Host) -> Result<u8, Failure> {
     Ok(print(text.as_bytes(), if silent { 3 } else { 0 }))
 }
 
+/// The instance, when it is asked by Run Command.
+fn instance(host: &Way) -> Option<&str> {
+    match host {
+        Way::Ssm(id) => Some(id),
+        Way::Direct(_) => None,
+    }
+}
+
+/// Asks instances by Systems Manager Run Command. Never fails: one that cannot
+/// be asked is an observation too.
+#[cfg(feature = "aws")]
+async fn by_run_command(args: &Host, ids: &[&str]) -> Vec<Observation> {
+    use crate::sources::aws::{Aws, ask::hosts};
+    if ids.is_empty() {
+        return Vec::new();
+    }
+    let options = crate::sources::Options {
+        profile: args.profile.clone(),
+        region: args.region.clone(),
+        ..crate::sources::Options::default()
+    };
+    // Nobody reads the call log here; a full queue must not hold a call.
+    let (calls, mut unread) = tokio::sync::mpsc::channel(64);
+    tokio::spawn(async move { while unread.recv().await.is_some() {} });
+    match Aws::load(options, calls).await {
+        Ok(aws) => {
+            let asks: Vec<hosts::HostAsk> =
+                ids.iter().map(|id| hosts::HostAsk { id: (*id).into(), local: None }).collect();
+            hosts::observe(&aws, &asks).await
+        }
+        Err(why) => ids.iter().map(|id| unasked(id, why.clone())).collect(),
+    }
+}
+
+#[cfg(not(feature = "aws"))]
+async fn by_run_command(_: &Host, ids: &[&str]) -> Vec<Observation> {
+    let why = "this badgate was built without AWS; ssh:NAME asks the same";
+    let why = crate::situation::Reason::NotApplicable { why: why.into() };
+    ids.iter().map(|id| unasked(id, why.clone())).collect()
+}
+
+/// It could not even be tried.
+fn unasked(id: &str, why: crate::situation::Reason) -> Observation {
+    Observation {
+        at: jiff::Timestamp::now(),
+        source: "ssm".into(),
+        topic: Topic::Host(format!("ssm:{id}").into()),
+        fact: Fact::Unknown(why),
+        took_ms: 0,
+    }
+}
+
 /// Shows what would run and asks, where a person sits in front of it: once, and
 /// not when they said that they know.
 fn agreed(args: &Host) -> Result<bool, Failure> {
@@ -51,7 +111,12 @@ fn agreed(args: &Host) -> Result<bool, Failure> {
         return Ok(true);
     }
     let names: Vec<String> = args.hosts.iter().map(ToString::to_string).collect();
-    let mut text = commands();
+    let all = |f: fn(&Way) -> bool| args.hosts.iter().all(f);
+    let mut text = match (all(|h| instance(h).is_some()), all(|h| instance(h).is_none())) {
+        (true, _) => brief_commands(),
+        (_, true) => commands(),
+        _ => all_commands(),
+    };
     if let Some(look) = &args.look {
         text.push_str(&format!("\ncapture (what passes)\n  {}\n", look.command()));
     }

@@ -1,10 +1,11 @@
-//! `badgate host local|ssh:NAME ...`.
+//! `badgate host local|ssh:NAME|ssm:ID ...`.
 
-use super::{Stop, duration, timeout};
+use super::{Stop, duration, only_one, profile, region, timeout};
 use crate::sources::host::{Look, Reached};
 use clap::Args;
 use std::net::IpAddr;
 use std::path::PathBuf;
+use std::str::FromStr;
 use std::time::Duration;
 
 /// What the exit code of `badgate host` says.
@@ -15,9 +16,10 @@ pub(super) const EXIT_CODES: &str = "Exit codes:
 
 #[derive(Args, Debug)]
 pub(super) struct HostArgs {
-    /// Hosts: 'local', or 'ssh:NAME' by the system's own ssh, which never asks for a password here
-    #[arg(value_name = "local|ssh:NAME")]
-    hosts: Vec<Reached>,
+    /// Hosts: 'local'; 'ssh:NAME' by the system's own ssh, which never asks for a password here; 'ssm:ID', an
+    /// instance by Systems Manager Run Command
+    #[arg(value_name = "local|ssh:NAME|ssm:ID")]
+    hosts: Vec<Way>,
     /// Show every command a host is asked, and ask nothing
     #[arg(long)]
     list: bool,
@@ -42,12 +44,55 @@ pub(super) struct HostArgs {
     /// For each host
     #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = timeout)]
     timeout: Duration,
+    /// AWS profile, for ssm:ID [default: AWS_PROFILE]
+    #[arg(long, value_name = "NAME", value_parser = profile)]
+    profile: Vec<String>,
+    /// AWS region, for ssm:ID
+    #[arg(long, value_name = "NAME", value_parser = region)]
+    region: Vec<String>,
+}
+
+/// How a host is reached.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Way {
+    /// From here.
+    Direct(Reached),
+    /// An instance, by Systems Manager Run Command; its id.
+    Ssm(String),
+}
+
+impl std::fmt::Display for Way {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Way::Direct(host) => host.fmt(f),
+            Way::Ssm(id) => write!(f, "ssm:{id}"),
+        }
+    }
+}
+
+impl FromStr for Way {
+    type Err = String;
+
+    /// The error is the rest of a line.
+    fn from_str(typed: &str) -> Result<Way, String> {
+        let Some(id) = typed.trim().strip_prefix("ssm:") else {
+            let direct = typed.parse().map(Way::Direct);
+            return direct.map_err(|why: String| why.replace("'ssh:NAME'", "'ssh:NAME' nor 'ssm:ID'"));
+        };
+        // Also of machines that are no instances: mi-.
+        let digits = id.strip_prefix("i-").or_else(|| id.strip_prefix("mi-")).unwrap_or_default();
+        if !(8..=17).contains(&digits.len()) || !digits.bytes().all(|b| b.is_ascii_hexdigit()) {
+            let id = crate::text::SafeText::capped(id, 80);
+            return Err(format!("names '{id}', which is no instance id (i-0123456789abcdef0)"));
+        }
+        Ok(Way::Ssm(id.to_ascii_lowercase()))
+    }
 }
 
 /// `badgate host`, checked.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Host {
-    pub hosts: Vec<Reached>,
+    pub hosts: Vec<Way>,
     pub list: bool,
     /// The person knows what runs.
     pub yes: bool,
@@ -55,12 +100,21 @@ pub struct Host {
     pub json: bool,
     pub incident: Option<PathBuf>,
     pub timeout: Duration,
+    pub profile: Option<String>,
+    pub region: Option<String>,
 }
 
 impl HostArgs {
     pub(super) fn checked(mut self) -> Result<Host, Stop> {
         if self.hosts.is_empty() && !self.list {
-            return Err(Stop::usage("no host; give 'local' or 'ssh:NAME', or --list to see what would run"));
+            return Err(Stop::usage(
+                "no host; give 'local', 'ssh:NAME' or 'ssm:ID', or --list to see what would run",
+            ));
+        }
+        if self.capture.is_some() && self.hosts.iter().any(|h| matches!(h, Way::Ssm(_))) {
+            return Err(Stop::usage(
+                "--capture looks from 'local' or 'ssh:NAME'; Run Command has no tcpdump in its list",
+            ));
         }
         let mut met = std::collections::BTreeSet::new();
         self.hosts.retain(|h| met.insert(h.clone()));
@@ -80,6 +134,8 @@ impl HostArgs {
             json: self.json,
             incident: self.incident,
             timeout: self.timeout,
+            profile: only_one("--profile", self.profile)?,
+            region: only_one("--region", self.region)?,
         })
     }
 }
@@ -105,11 +161,18 @@ mod tests {
     fn hosts_are_told_apart_and_what_is_wrong_is_one_line() {
         let h = read("host ssh:a local ssh:a ssh:b --capture 5s --port 8080 --peer 10.0.1.5").unwrap();
         assert_eq!(h.hosts.len(), 3);
+        let both =
+            read("host local ssm:i-0A1B2C3D4E5F60718 ssm:i-0a1b2c3d4e5f60718 --region eu-west-1").unwrap();
+        let names: Vec<String> = both.hosts.iter().map(ToString::to_string).collect();
+        assert_eq!(names, ["local", "ssm:i-0a1b2c3d4e5f60718"]);
         let look = h.look.unwrap();
         assert_eq!((look.seconds, look.port, look.peer), (5, 8080, Some("10.0.1.5".parse().unwrap())));
         for (line, why) in [
             ("host", "no host"),
-            ("host web-1", "neither"),
+            ("host web-1", "neither 'local' nor 'ssh:NAME' nor 'ssm:ID'"),
+            ("host ssm:web-1", "no instance id"),
+            ("host ssm:i-0123", "no instance id"),
+            ("host ssm:i-0a1b2c3d4e5f60718 --capture 5s --port 80", "Run Command"),
             ("host local --capture 5s", "--port"),
             ("host local --capture 5m --port 80", "60s"),
             ("host local --capture 5s --port 80 --peer web", "--peer"),

@@ -59,15 +59,18 @@ pub(super) struct LogsArgs {
     /// Threads that read [default: one a processor]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=64))]
     threads: Option<u8>,
-    /// The load balancer's idle timeout [default: the incident's, else 60s]
+    /// The load balancer's idle timeout [default: the incident's or target's, else 60s]
     #[arg(long, value_name = "DURATION", value_parser = timeout)]
     idle_timeout: Option<Duration>,
-    /// The target groups' deregistration delay [default: the incident's, else 300s]
+    /// The target groups' deregistration delay [default: the incident's or target's, else 300s]
     #[arg(long, value_name = "DURATION", value_parser = delay)]
     deregistration_delay: Option<Duration>,
     /// An incident file that knows both
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", conflicts_with = "target")]
     incident: Option<PathBuf>,
+    /// What wrote the rows, as for open and check: AWS is asked for both
+    #[arg(long, value_name = "TARGET", value_parser = typed)]
+    target: Option<String>,
     /// Go on reading one file, pipe or standard input as it is written; a picture every second
     #[arg(long, short = 'f')]
     follow: bool,
@@ -196,6 +199,8 @@ pub struct Logs {
     pub idle_timeout: Option<Duration>,
     pub deregistration_delay: Option<Duration>,
     pub incident: Option<PathBuf>,
+    /// A TARGET whose timeouts are asked for.
+    pub target: Option<String>,
     pub follow: bool,
     pub yes: bool,
     /// `DATABASE.NAME` or `NAME`.
@@ -287,6 +292,7 @@ impl LogsArgs {
             idle_timeout: self.idle_timeout,
             deregistration_delay: self.deregistration_delay,
             incident: self.incident,
+            target: self.target,
             follow: self.follow,
             yes: self.yes,
             table: self.table,
@@ -303,6 +309,13 @@ impl LogsArgs {
 
 fn template(s: &str) -> Result<Arc<Template>, String> {
     Template::parse(s).map(Arc::new)
+}
+
+fn typed(s: &str) -> Result<String, String> {
+    if s.trim().is_empty() {
+        return Err("is empty: write a load balancer's name, ARN or DNS name, or a URL".into());
+    }
+    Ok(s.to_string())
 }
 
 fn word(s: &str) -> Result<String, String> {

@@ -20,8 +20,14 @@ pub fn commands() -> String {
 
 /// Every command a host is asked, by whatever way.
 pub fn all_commands() -> String {
-    let mut out = commands();
-    out.push_str("\nBy Systems Manager Run Command, shorter, as its answers are cut at 24,000 characters:\n");
+    commands() + "\n" + &brief_commands()
+}
+
+/// Those an instance is asked by Run Command.
+pub fn brief_commands() -> String {
+    let mut out = String::from(
+        "By Systems Manager Run Command, shorter, as its answers are cut at 24,000 characters:\n",
+    );
     out.push_str("\nlocal (a request of the host to itself, with port and path of its health check)\n");
     out.push_str("  curl -s -o /dev/null -m 3 -w '%{http_code}' http://127.0.0.1:PORT/PATH\n");
     listed(&mut out, BRIEF);

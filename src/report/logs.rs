@@ -1,6 +1,7 @@
 //! The answer of `badgate logs`, as JSON and as a picture for 80 columns and more.
 
-use crate::sources::access_log::answer::{Answer, Names, Pair, Times};
+use crate::sources::access_log::Format;
+use crate::sources::access_log::answer::{Answer, MinuteLine, Names, Pair, Times};
 use crate::sources::access_log::sketch::{COARSE_ERROR, ERROR};
 use crate::text::{SafeText, truncate_with, width};
 use jiff::Timestamp;
@@ -189,6 +190,13 @@ impl Page<'_> {
         if !left.is_empty() {
             self.wrapped("  ", &left.join(", "));
         }
+        let balanced = |f: &Format| matches!(f, Format::Alb | Format::Clb | Format::Nlb);
+        if a.formats.iter().any(|(f, _)| balanced(f)) && !self.look.brief {
+            let (idle, delay) = a.judged_by;
+            self.line(&format!(
+                "  judged by an idle timeout of {idle} s and a deregistration delay of {delay} s"
+            ));
+        }
         if a.unparsed > 0 {
             let share = a.unparsed as f64 / (a.rows + a.unparsed).max(1) as f64;
             let text = format!("! {} lines could not be read ({})", number(a.unparsed), percent(share));
@@ -207,7 +215,8 @@ impl Page<'_> {
 
     /// Minutes from left to right: 5xx as columns, rows and latency as strips.
     fn timeline(&mut self, a: &Answer) {
-        let (Some(first), Some(last)) = (a.minutes.first(), a.minutes.last()) else { return };
+        let drawn = main_part(&a.minutes);
+        let (Some(first), Some(last)) = (drawn.first(), drawn.last()) else { return };
         let (from, to) = (minute(first.at), minute(last.at));
         const LABEL: usize = 10;
         let room = (self.look.width.saturating_sub(LABEL + 12)).max(10) as i64;
@@ -218,7 +227,7 @@ impl Page<'_> {
         let mut bad = vec![0u64; cells];
         let mut all = vec![0u64; cells];
         let mut slow = vec![0f64; cells];
-        for m in &a.minutes {
+        for m in drawn {
             let i = ((minute(m.at) - from) / per) as usize;
             bad[i] += m.faults;
             all[i] += m.rows;
@@ -257,7 +266,18 @@ impl Page<'_> {
         }
         let axis = self.axis(first.at, from, per, cells);
         let _ = writeln!(self.out, "{:<LABEL$} {}", "", axis.trim_end());
-        if let Some(at) = a.onset {
+        let strays = a.minutes.len() - drawn.len();
+        if strays > 0 {
+            let all = |list: &[MinuteLine]| list.iter().map(|m| m.rows).sum::<u64>();
+            let text = format!(
+                "{} rows of {} minutes more than a day away from these are not in the picture",
+                number(all(&a.minutes) - all(drawn)),
+                number(strays as u64),
+            );
+            let text = self.paint(&self.fit(&text, self.look.width - 2), YELLOW);
+            let _ = writeln!(self.out, "! {text}");
+        }
+        if let Some(at) = a.onset.filter(|at| (from..=to).contains(&minute(*at))) {
             let i = ((minute(at) - from) / per) as usize;
             let mark = format!("{}^ onset {}", " ".repeat(i.min(cells)), at.strftime("%H:%MZ"));
             let mark = self.paint(&self.fit(&mark, self.look.width - LABEL - 1), RED);
@@ -268,10 +288,12 @@ impl Page<'_> {
     fn axis(&self, first: Timestamp, from: i64, per: i64, cells: usize) -> String {
         let mut out = String::new();
         let mut i = 0;
+        // The time of day says nothing where days pass by.
+        let form = if per * cells as i64 > 3 * 1440 { "%m-%d" } else { "%H:%M" };
         while i + 5 <= cells.max(5) {
             let at = Timestamp::from_second((from + i as i64 * per) * 60).unwrap_or(first);
             out.push_str(&" ".repeat(i - width(&out).min(i)));
-            out.push_str(&at.strftime("%H:%M").to_string());
+            out.push_str(&at.strftime(form).to_string());
             i += 15;
         }
         out
@@ -422,7 +444,9 @@ impl Page<'_> {
             for x in &n.list[..shown] {
                 let of = x.of.map_or(String::new(), |of| format!(" of {}", number(of)));
                 let counts = format!("{}{of}", number(x.count));
-                self.line(&format!("  {counts:>22}  {}", x.name));
+                // All target groups of an account begin alike.
+                let name = x.name.split_once(":targetgroup/").map_or(x.name.as_str(), |n| n.1);
+                self.line(&format!("  {counts:>22}  {name}"));
             }
         }
     }
@@ -456,6 +480,20 @@ impl Page<'_> {
             self.line(&format!("  and {more} more"));
         }
     }
+}
+
+/// The minutes that are drawn: all of them, but for rows of a clock that was
+/// days off, which would leave the rest one column. They are left out when
+/// they are few.
+fn main_part(minutes: &[MinuteLine]) -> &[MinuteLine] {
+    const DAY: i64 = 1440;
+    const FEW: f64 = 0.05;
+    let rows = |list: &[MinuteLine]| list.iter().map(|m| m.rows).sum::<u64>();
+    let largest = minutes
+        .chunk_by(|a, b| minute(b.at) - minute(a.at) <= DAY)
+        .max_by_key(|part| rows(part))
+        .unwrap_or_default();
+    if rows(largest) as f64 >= rows(minutes) as f64 * (1.0 - FEW) { largest } else { minutes }
 }
 
 fn minute(at: Timestamp) -> i64 {

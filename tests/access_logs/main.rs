@@ -441,7 +441,31 @@ fn damage_is_counted_named_and_bounded() {
     let long = [good.as_bytes(), b"\n", &vec![b'y'; 10 << 20], b"\n", good.as_bytes()].concat();
     let o = read(&[&p("long", &long)], 2);
     assert_eq!((o.tally.rows, o.tally.unparsed), (2, 1), "{}", problem(&o));
-    assert!(problem(&o).contains("1 lines longer than 1 MiB"), "{}", problem(&o));
+    assert!(problem(&o).contains("1 line longer than 1 MiB passed over"), "{}", problem(&o));
+
+    // Two parts of one file: still one sentence.
+    let twice = [&long[..], &vec![b'z'; 10 << 20], b"\n", good.as_bytes()].concat();
+    let o = read(&[&p("twice", &twice)], 2);
+    assert_eq!(problem(&o).matches("longer than").count(), 1, "{}", problem(&o));
+    assert!(problem(&o).contains("2 lines longer than 1 MiB passed over"), "{}", problem(&o));
+
+    let o = read(&[&p("empty.gz", &gz(b""))], 2);
+    assert!(o.notes.iter().any(|n| n.what.contains("holds no row")), "{:?}", o.notes);
+
+    // A clock that jumps for a row makes that row odd, not all that follow.
+    let days = 86_400_000_000;
+    let clock: Vec<String> = (0..2_000i64)
+        .map(|i| match i {
+            500 => Row::good(START + 900 * days, "a:1").text(34),
+            900 => Row::good(START - 20_000 * days, "a:1").text(34),
+            _ => Row::good(START + i * 1_000_000, "a:1").text(34),
+        })
+        .collect();
+    let clock = p("clock", clock.join("\n").as_bytes());
+    assert_eq!(read(&[&clock], 1).tally.late, 1);
+    let out = badgate(&[clock.to_str().unwrap()], b"");
+    assert!(text_of(&out).contains("Every minute"), "{}", text_of(&out));
+    assert!(text_of(&out).contains("2 rows of 2 minutes more than a day away"), "{}", text_of(&out));
 
     let crlf = format!("{good}\r\n{good}\r\n\r\n");
     let o = read(&[&p("crlf", crlf.as_bytes())], 1);

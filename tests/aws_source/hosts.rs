@@ -152,3 +152,41 @@ fn a_shell_answers_and_nobody_is_asked_unless_told_to() {
         assert!(ids.iter().any(|id| h.is_target(id)));
     }
 }
+
+#[test]
+fn an_instance_is_asked_from_the_command_line() {
+    let fake = Fake::start();
+    let id = "i-0a1b2c3d4e5f60718";
+    let managed = MANAGED.replace("i-1", id);
+    fake.on("DescribeInstanceInformation", Answer::json(&managed));
+    fake.on("SendCommand", Answer::denied("ssm", "ssm:SendCommand"));
+    let run = |args: &[&str]| {
+        let out = std::process::Command::new(super::support::badgate())
+            .args(args)
+            .env_clear()
+            .envs([
+                ("AWS_ENDPOINT_URL", fake.endpoint.as_str()),
+                ("AWS_ACCESS_KEY_ID", "AKIAFAKE"),
+                ("AWS_SECRET_ACCESS_KEY", "fake"),
+                ("AWS_EC2_METADATA_DISABLED", "true"),
+                ("HOME", "/nowhere"),
+                ("PATH", &std::env::var("PATH").unwrap()),
+            ])
+            .stdin(std::process::Stdio::null())
+            .output()
+            .unwrap();
+        (out.status.code(), String::from_utf8_lossy(&out.stdout).into_owned())
+    };
+    let name = format!("ssm:{id}");
+    let (code, text) = run(&["host", "local", &name, "--region", "eu-west-1"]);
+    assert_eq!(code, Some(3), "{text}");
+    assert!(text.contains(&name) && text.contains("access denied: needs ssm:SendCommand"), "{text}");
+    assert!(text.contains("local"), "the other is asked all the same: {text}");
+    let sent = fake.requests_of("SendCommand");
+    assert_eq!(sent.len(), 1);
+    assert_eq!(sent[0].signed_scope().unwrap().1, "eu-west-1");
+    let body: serde_json::Value = serde_json::from_slice(&sent[0].body).unwrap();
+    let lines = body["Parameters"]["commands"].as_array().unwrap();
+    let lines: Vec<&str> = lines.iter().map(|l| l.as_str().unwrap()).collect();
+    assert!(is_ours(&lines), "{lines:?}");
+}

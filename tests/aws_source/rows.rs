@@ -459,3 +459,30 @@ fn queries_nobody_waits_for_are_ended_at_athena() {
     assert!(said(&out).contains("HIVE_BAD_DATA"), "{}", said(&out));
     assert_eq!(named(&fake, "StopQueryExecution", "QueryExecutionId").len(), 3);
 }
+
+#[test]
+fn rows_are_judged_by_the_timeouts_their_load_balancer_has() {
+    let lab = Lab::start("shop");
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("alb.log");
+    std::fs::write(&file, rows(2, 30)).unwrap();
+    let file = file.to_str().unwrap();
+    // The delay of the world's one target group is not the usual one.
+    let out = logs(&lab.env(), &[file, "--target", "shop-alb"]);
+    let text = String::from_utf8_lossy(&out.stdout);
+    assert!(
+        text.contains("judged by an idle timeout of 60 s and a deregistration delay of 60 s"),
+        "{text}{}",
+        said(&out)
+    );
+    let out = logs(&lab.env(), &[file, "--target", "shop-alb", "--idle-timeout", "30s"]);
+    assert!(String::from_utf8_lossy(&out.stdout).contains("idle timeout of 30 s"), "{}", said(&out));
+
+    lab.fault(&json!({ "op": "DescribeTargetGroupAttributes", "kind": "denied" }));
+    let out = logs(&lab.env(), &[file, "--target", "shop-alb"]);
+    assert!(said(&out).contains("the deregistration delay of shop-alb is not known"), "{}", said(&out));
+    assert!(String::from_utf8_lossy(&out.stdout).contains("delay of 300 s"), "{}", said(&out));
+    let out = logs(&lab.env(), &[file, "--target", "no-such-lb"]);
+    assert_eq!(out.status.code(), Some(2), "{}", said(&out));
+    assert!(said(&out).contains("no-such-lb"), "{}", said(&out));
+}

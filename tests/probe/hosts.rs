@@ -2,6 +2,7 @@
 
 use crate::real::apache;
 use crate::serve::*;
+use crate::support::Pty;
 use badgate::situation::{Fact, Reason, Topic};
 use badgate::sources::host::{Reached, observe};
 use std::os::unix::fs::PermissionsExt;
@@ -36,14 +37,14 @@ fn sshd() -> Option<Sshd> {
     let port = free_port();
     let conf = format!(
         "ListenAddress 127.0.0.1\nPort {port}\nHostKey {0}/host\nAuthorizedKeysFile {0}/authorized\nPidFile {0}/pid\n\
-         StrictModes no\nUsePAM no\nPasswordAuthentication no\nPermitRootLogin yes\n",
+         StrictModes no\nUsePAM no\nPasswordAuthentication yes\nKbdInteractiveAuthentication yes\nPermitRootLogin yes\n",
         d.display()
     );
     std::fs::write(d.join("sshd_config"), conf).unwrap();
     // Where it puts what it separates; made by its service otherwise.
     let _ = std::fs::create_dir_all("/run/sshd");
     let mut c = Command::new(sshd);
-    c.arg("-D").arg("-f").arg(d.join("sshd_config"));
+    c.arg("-D").arg("-f").arg(d.join("sshd_config")).arg("-E").arg(d.join("log"));
     let running = Running::start(&mut c, port);
     Some(Sshd { dir, port, _running: running })
 }
@@ -97,6 +98,42 @@ fn a_host_is_asked_through_the_system_s_ssh() {
     std::fs::remove_file(sshd.dir.path().join("authorized")).unwrap();
     let text = check(Some(&bin), &["ssh:web-1"]);
     assert!(text.contains("Permission denied"), "{text}");
+}
+
+#[test]
+fn a_control_master_is_used_and_a_password_is_never_asked_for() {
+    let Some(sshd) = sshd() else { return };
+    let bin = with_config(&sshd, "user");
+    let d = sshd.dir.path();
+    let config = d.join("ssh_config");
+    let shared = std::fs::read_to_string(&config).unwrap()
+        + &format!(" ControlMaster auto\n ControlPath {}/master\n ControlPersist 60\n", d.display());
+    std::fs::write(&config, shared).unwrap();
+    let begun = std::time::Instant::now();
+    let text = check(Some(&bin), &["ssh:web-1"]);
+    assert!(text.contains("\"cores\""), "{text}");
+    // The master lives on and holds nothing of ours: waiting for it would take 30 s.
+    assert!(d.join("master").exists() && begun.elapsed() < Duration::from_secs(25), "{:?}", begun.elapsed());
+    // Nobody new gets in any more, but there is a connection already.
+    std::fs::remove_file(d.join("authorized")).unwrap();
+    let text = check(Some(&bin), &["ssh:web-1"]);
+    assert!(text.contains("\"cores\""), "{text}");
+    let ssh = |args: &[&str]| Command::new(bin.join("ssh")).args(args).output().unwrap();
+    assert!(ssh(&["-O", "exit", "web-1"]).status.success());
+
+    // On a terminal, where ssh could ask for the password that this server takes.
+    let env = [
+        ("PATH", format!("{}:{}", bin.display(), std::env::var("PATH").unwrap())),
+        ("HOME", d.display().to_string()),
+        ("TERM", "xterm-256color".into()),
+        ("LANG", "C.UTF-8".into()),
+    ]
+    .map(|(k, v)| (k.to_owned(), v));
+    let mut pty = Pty::badgate(&["host", "ssh:web-1", "--yes"], &env, 100, 30);
+    assert_eq!(pty.wait_exit().exit_code(), 3, "{}", pty.dump());
+    let said = String::from_utf8_lossy(&pty.raw()).to_lowercase();
+    // It stands in the list of what the server would have taken, and nowhere else.
+    assert!(said.contains("permission denied") && !said.contains("password:"), "{}", pty.dump());
 }
 
 #[tokio::test]

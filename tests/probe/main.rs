@@ -10,6 +10,8 @@ mod idle;
 mod netns;
 mod real;
 mod serve;
+#[path = "../support/mod.rs"]
+mod support;
 mod tls;
 #[path = "../world/mod.rs"]
 mod world;

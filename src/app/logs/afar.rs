@@ -181,6 +181,31 @@ impl Afar {
         out
     }
 
+    /// Idle timeout and deregistration delay, in seconds, of what a TARGET stands
+    /// for; what stays unknown is said.
+    pub(super) fn waits(&self, typed: &str) -> Result<(Option<f64>, Option<f64>), Failure> {
+        let waits = self.runtime.block_on(rows::waits(&self.aws, typed));
+        let waits = waits.map_err(|why| match why {
+            rows::NoWaits::Line(line) => Failure::usage(format!("--target: {line}")),
+            rows::NoWaits::Reason(why) => told("--target", &why),
+        })?;
+        let say = |what: &str, known: Result<Option<f64>, Reason>| {
+            let why = match known {
+                Ok(Some(s)) => return Some(s),
+                Ok(None) => "it has none".into(),
+                Err(why) => why.phrase(),
+            };
+            let name = &waits.of;
+            complain(
+                &format!("badgate: the {what} of {name} is not known ({why}); the usual one is taken").into(),
+            );
+            None
+        };
+        let idle = say("idle timeout", waits.idle);
+        let delay = say("deregistration delay", waits.deregistration);
+        Ok((idle, delay))
+    }
+
     /// Puts the question to Insights or Athena.
     pub(super) fn ask(
         &self,

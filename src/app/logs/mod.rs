@@ -43,9 +43,10 @@ pub fn run(args: &Logs) -> Result<u8, Failure> {
     {
         return Err(Failure::usage(format!("--since is {f}, which is not before --until, {u}")));
     }
-    let known = match &args.incident {
-        Some(path) => timeouts(path)?,
-        None => (None, None),
+    let known = match (&args.incident, &args.target) {
+        (Some(path), _) => timeouts(path)?,
+        (None, Some(typed)) => asked(args, typed)?,
+        (None, None) => (None, None),
     };
     let seconds = |given: Option<Duration>, known: Option<f64>, usual: f64| {
         given.map(|d| d.as_secs_f64()).or(known).unwrap_or(usual)
@@ -186,6 +187,19 @@ fn timeouts(path: &Path) -> Result<(Option<f64>, Option<f64>), Failure> {
     let delay = groups
         .filter_map(|g| Situation::attribute_seconds(&g.attributes, "deregistration_delay.timeout_seconds"));
     Ok((least(idle.collect()), least(delay.collect())))
+}
+
+/// The same, as AWS says of a target.
+#[cfg(feature = "aws")]
+fn asked(args: &Logs, typed: &str) -> Result<(Option<f64>, Option<f64>), Failure> {
+    afar::Afar::new(args)?.waits(typed)
+}
+
+#[cfg(not(feature = "aws"))]
+fn asked(_: &Logs, _: &str) -> Result<(Option<f64>, Option<f64>), Failure> {
+    Err(Failure::failed(
+        "--target: this badgate was built without AWS; say --idle-timeout and --deregistration-delay",
+    ))
 }
 
 /// Puts the question to an engine in the cloud.

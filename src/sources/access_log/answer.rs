@@ -149,6 +149,8 @@ pub struct Answer {
     pub unreadable: Vec<Unreadable>,
     pub stopped: bool,
     pub seconds: f64,
+    /// Idle timeout and deregistration delay, in seconds, that rows were judged by.
+    pub judged_by: (f64, f64),
 }
 
 impl Answer {
@@ -221,6 +223,7 @@ impl Answer {
             unreadable,
             stopped,
             seconds,
+            judged_by: (t.rules.idle, t.rules.deregistration),
         }
     }
 }

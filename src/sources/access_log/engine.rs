@@ -3,7 +3,7 @@
 
 use super::filter::Filter;
 use super::input::{Packing, Patient, Problem, open, packing, reason, unpacked};
-use super::lines::{BLOCK, Blocks, LONGEST, Slice};
+use super::lines::{BLOCK, Blocks, Slice, passed_over};
 use super::tally::{Rules, Tally};
 use super::{Format, Line, Parser, Template};
 use crate::text::SafeText;
@@ -109,8 +109,8 @@ struct Shared<'a> {
     plan: &'a Plan,
     progress: &'a Progress,
     notes: Mutex<Notes>,
-    /// Rows and unreadable lines of each input.
-    rows: Vec<[AtomicU64; 2]>,
+    /// Rows, unreadable lines, and of these those that were too long, of each input.
+    rows: Vec<[AtomicU64; 3]>,
 }
 
 impl Shared<'_> {
@@ -121,6 +121,35 @@ impl Shared<'_> {
     fn problem(&self, input: usize, what: impl std::fmt::Display) {
         let p = Problem::new(&self.inputs[input].name, what);
         self.note(|n| if n.problems.len() < PROBLEMS { n.problems.push(p) } else { n.more_problems += 1 });
+    }
+
+    /// Says of each input what only its parts together show; files with lines in them.
+    fn sum_up(&self) -> usize {
+        let mut files = 0;
+        for (i, counts) in self.rows.iter().enumerate() {
+            let [rows, unread, long] = counts.each_ref().map(|c| c.load(Ordering::Relaxed));
+            files += usize::from(rows + unread > 0);
+            if long > 0 {
+                self.problem(i, passed_over(long));
+            }
+            if rows == 0 && unread > long {
+                self.problem(
+                    i,
+                    format!(
+                        "none of its {unread} lines is of a format badgate knows; --log-format describes others"
+                    ),
+                );
+            }
+            if rows + unread == 0 && !self.stopped() {
+                let name = &self.inputs[i].name;
+                self.note(|n| {
+                    if n.grown.len() < PROBLEMS && !n.problems.iter().any(|p| p.file == *name) {
+                        n.grown.push(Problem::new(name, "holds no row"));
+                    }
+                });
+            }
+        }
+        files
     }
 
     fn stopped(&self) -> bool {
@@ -199,19 +228,7 @@ pub fn run(inputs: &[Input], plan: &Plan, progress: &Progress, mut tick: impl Fn
     });
 
     let stopped = progress.stop.load(Ordering::Relaxed);
-    let mut files = 0;
-    for (i, counts) in shared.rows.iter().enumerate() {
-        let [rows, unread] = counts.each_ref().map(|c| c.load(Ordering::Relaxed));
-        files += usize::from(rows + unread > 0);
-        if rows == 0 && unread > 0 {
-            shared.problem(
-                i,
-                format!(
-                    "none of its {unread} lines is of a format badgate knows; --log-format describes others"
-                ),
-            );
-        }
-    }
+    let files = shared.sum_up();
     let mut notes = shared.notes.into_inner().unwrap_or_else(PoisonError::into_inner);
     notes.problems.sort();
     notes.unreadable.sort();
@@ -243,6 +260,7 @@ pub fn stream(bytes: &[u8]) -> Outcome {
     let mut worker = Worker::new(&shared);
     worker.stream(0, Box::new(bytes), false);
     let tally = worker.tally;
+    shared.sum_up();
     let notes = shared.notes.into_inner().unwrap_or_else(PoisonError::into_inner);
     Outcome {
         tally,
@@ -418,9 +436,9 @@ impl<'a> Worker<'a> {
     fn finish(&mut self, input: usize, ended: io::Result<()>, long: u64) {
         if long > 0 {
             self.tally.unparsed += long;
-            self.shared.rows[input][1].fetch_add(long, Ordering::Relaxed);
-            self.shared
-                .problem(input, format!("{long} lines longer than {} MiB were passed over", LONGEST >> 20));
+            let counts = &self.shared.rows[input];
+            counts[1].fetch_add(long, Ordering::Relaxed);
+            counts[2].fetch_add(long, Ordering::Relaxed);
         }
         if let Err(e) = ended
             && !self.shared.stopped()

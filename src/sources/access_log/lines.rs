@@ -10,6 +10,12 @@ pub(super) const BLOCK: usize = 128 << 10;
 /// Longest line that is read; a longer one is passed over and counted.
 pub(super) const LONGEST: usize = 1 << 20;
 
+/// What is said of lines that were too long.
+pub(super) fn passed_over(n: u64) -> String {
+    let what = if n == 1 { "1 line".into() } else { format!("{n} lines") };
+    format!("{what} longer than {} MiB passed over", LONGEST >> 20)
+}
+
 /// Blocks of a stream.
 pub(super) struct Blocks<R> {
     pub source: R,

@@ -2,7 +2,7 @@
 
 use super::engine::{Outcome, Plan, Unreadable};
 use super::input::Problem;
-use super::lines::LONGEST;
+use super::lines::{LONGEST, passed_over};
 use super::tally::Tally;
 use super::{Line, Parser};
 use crate::text::SafeText;
@@ -120,8 +120,7 @@ impl Live {
     pub fn outcome(&self) -> Outcome {
         let mut problems = Vec::new();
         if self.long > 0 {
-            let what = format!("{} lines longer than {} MiB were passed over", self.long, LONGEST >> 20);
-            problems.push(Problem::new(&self.name, what));
+            problems.push(Problem::new(&self.name, passed_over(self.long)));
         }
         Outcome {
             tally: self.tally.clone(),

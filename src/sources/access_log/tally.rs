@@ -211,9 +211,10 @@ pub struct Tally {
     pub(super) partial: bool,
     /// What most requests take in the target, in seconds, where somebody else says so.
     pub(super) usual: Option<f64>,
-    /// The newest row of the part being read.
+    /// The newest row of the part being read, and whether the last one was far
+    /// ahead of it: one row of a clock that jumped makes those after it no late ones.
     newest: i64,
-    /// The pair most rows had lately, and the minute.
+    ahead: bool,
     scratch: Vec<u8>,
 }
 
@@ -261,6 +262,7 @@ impl Tally {
             partial: false,
             usual: None,
             newest: i64::MIN,
+            ahead: false,
             scratch: Vec::with_capacity(256),
         }
     }
@@ -268,6 +270,7 @@ impl Tally {
     /// A new file, or part of one, begins: its order of rows is its own.
     pub fn begin_part(&mut self) {
         self.newest = i64::MIN;
+        self.ahead = false;
     }
 
     /// True when a row of this time is in the window; counts it when it is not.
@@ -283,8 +286,16 @@ impl Tally {
         self.formats[format as usize] += 1;
         self.first = Some(self.first.map_or(r.at, |f| f.min(r.at)));
         self.last = Some(self.last.map_or(r.at, |l| l.max(r.at)));
-        self.late += u64::from(r.at < self.newest.saturating_sub(LATE));
-        self.newest = self.newest.max(r.at);
+        if r.at > self.newest {
+            let far = r.at > self.newest.saturating_add(LATE) && self.newest > i64::MIN;
+            if !far || self.ahead {
+                self.newest = r.at;
+            }
+            self.ahead = far && !self.ahead;
+        } else {
+            self.late += u64::from(r.at < self.newest - LATE);
+            self.ahead = false;
+        }
 
         let pair = self.pair((r.lb, r.status));
         let minute = r.at.div_euclid(60_000_000);

@@ -9,11 +9,13 @@ mod events;
 mod fetch;
 mod list;
 mod query;
+mod waits;
 
 pub use events::{Group, group, groups};
 pub use fetch::{Story, objects};
 pub use list::{Listed, Object, Place, list};
 pub use query::{Athena, athena, created, insights, row_form};
+pub use waits::{NoWaits, Waits, waits};
 
 use crate::sources::access_log::engine::Progress;
 use std::collections::BTreeMap;
