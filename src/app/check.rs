@@ -2,7 +2,7 @@
 
 use super::recorder::record_of;
 use super::{Failure, config, lang, oneshot, print, snapshot, source};
-use crate::cli::Check;
+use crate::cli::{Check, Target};
 use crate::diagnosis::Judgement;
 use crate::diagnosis::catalogue::Catalogue;
 use crate::diagnosis::verdict::Standing;
@@ -10,7 +10,7 @@ use crate::journal::{Durability, Kind, Record, author};
 use crate::procedure::{Context, Incident, Procedure};
 use crate::report::check::Report;
 use crate::report::verdicts::{self, JUDGE};
-use crate::situation::{Observation, Situation};
+use crate::situation::{Fact, Observation, Reason, ResolvedTarget, Situation, Topic};
 use crate::sources::host;
 use crate::sources::probe::{plain, quietly};
 use crate::sources::{Candidate, Command, Event, Link, Options, Want, file_tail};
@@ -109,6 +109,7 @@ pub(super) fn look(
     crate::console::run::block_on(async move {
         // Each file is read once, whole as far as it is read at all, while the
         // cloud answers; a tail would be cut off where the last answer falls.
+        let given = !log_files.is_empty();
         let files = tokio::task::spawn_blocking(move || file_tail::once(&log_files));
         let asked = options.probe.then(|| plain::for_target(&target, &options.resolve, timeout)).flatten();
         let asking = host::Asking { limit: timeout.min(host::LIMIT), look: None };
@@ -120,7 +121,14 @@ pub(super) fn look(
             .collect();
         let probed =
             asked.map(|ask| tokio::spawn(async move { plain::observe(&ask, timeout, &quietly()).await }));
-        let mut observed = observe(source::start(options, Vec::new())?, target, timeout).await;
+        let mut observed = observe(source::start(options, Vec::new())?, target.clone(), timeout).await;
+        if let Err(why) = &observed
+            && (given || !hosts.is_empty())
+            && let Some(known) = without_cloud(&target, why)
+        {
+            super::complain(&format!("badgate: {}; judged by what was given", why.line).into());
+            observed = Ok(known);
+        }
         if let Ok(all) = &mut observed {
             all.extend(files.await.unwrap_or_default());
             for asked in hosts {
@@ -134,6 +142,31 @@ pub(super) fn look(
     })
     .and_then(|r| r)
     .map_err(|e| Failure::failed(format!("cannot start: {e}")))?
+}
+
+/// What stands of a URL or host name that no cloud could be asked of, when a
+/// person gave its logs or hosts: they can be judged by themselves.
+fn without_cloud(target: &str, why: &Failure) -> Option<Vec<Observation>> {
+    let host = match target.parse::<Target>() {
+        Ok(Target::Url { host, .. } | Target::Host(host)) if why.code == NOTHING_SEEN => host,
+        _ => return None,
+    };
+    let at = Timestamp::now();
+    let made = |topic, fact| Observation {
+        at,
+        source: SafeText::from_static("command line"),
+        topic,
+        fact,
+        took_ms: 0,
+    };
+    let found = ResolvedTarget {
+        asked: target.into(),
+        host: host.into(),
+        matched_by: "name".into(),
+        ..ResolvedTarget::default()
+    };
+    let reason = Reason::Failed { code: "AWS".into(), detail: why.line.clone() };
+    Some(vec![made(Topic::Target, Fact::Target(found)), made(Topic::Identity, Fact::Unknown(reason))])
 }
 
 /// Asks for everything and collects what is said until all was answered or has

@@ -147,14 +147,111 @@ fn two_apaches_race_when_the_inner_ends_what_the_outer_uses_again() {
     // 300 ms each way between the two: the end of a connection is on its way
     // while the next request sets out.
     let relay = delayed(inner, Duration::from_millis(300));
-    let more = format!("ProxyPass / http://127.0.0.1:{relay}/\n");
-    let _front = apache(front_dir.path(), front, &more).unwrap();
+    let d = front_dir.path();
+    let more = format!(
+        "ProxyPass / http://127.0.0.1:{relay}/\n\
+         CustomLog {}/access.log \"%h %l %u %t \\\"%r\\\" %>s %b\"\n",
+        d.display()
+    );
+    let _front = apache(d, front, &more).unwrap();
     let url = format!("http://127.0.0.1:{front}/");
     let (code, v) = probe(&[&url, "--count", "6", "--interval", "1300ms"]);
     assert_eq!(code, 1);
     assert!(v["repeat"]["bad_gateway"]["count"].as_u64().unwrap() >= 1, "{:#}", v["repeat"]);
     let log = std::fs::read_to_string(front_dir.path().join("error.log")).unwrap();
     assert!(log.contains("AH01102") && log.contains("AH00898"), "{log}");
+
+    // Most requests find a fresh connection: many at once, none after a pause.
+    let many: Vec<_> = (0..12)
+        .map(|_| {
+            std::thread::spawn(move || {
+                for _ in 0..14 {
+                    let _ = answer(front);
+                }
+            })
+        })
+        .collect();
+    many.into_iter().for_each(|t| t.join().unwrap());
+    let log = || std::fs::read_to_string(d.join("error.log")).unwrap();
+    for _ in 0..6 {
+        if log().matches("AH01102").count() >= 3 {
+            break;
+        }
+        probe(&[&url, "--count", "2", "--interval", "1300ms"]);
+    }
+    let file = |name: &str| d.join(name).display().to_string();
+    let check = |more: &[&str]| -> Value {
+        let mut c = badgate();
+        c.args(["check", &url, "--json", "--log-file", &file("error.log")]).args(more);
+        c.env_clear().env("HOME", d).env("AWS_EC2_METADATA_DISABLED", "true");
+        let out = c.output().unwrap();
+        serde_json::from_slice(&out.stdout)
+            .unwrap_or_else(|e| panic!("{e}: {}", String::from_utf8_lossy(&out.stderr)))
+    };
+    // No cloud knows this server; its logs and the probe say enough.
+    let v = check(&["--log-file", &file("access.log")]);
+    let first = &v["verdicts"][0];
+    let (cause, standing) = (&first["cause"], &first["standing"]);
+    assert_eq!((cause, standing), (&"apache-two-tier-keepalive-race".into(), &"likely".into()), "{v:#}");
+    let unknown = v["situation"]["unknown"].as_array().unwrap();
+    assert!(unknown.iter().any(|u| u["reason"].as_str().unwrap().contains("credentials")), "{v:#}");
+}
+
+/// The first bytes of an answer to one request.
+fn answer(port: u16) -> std::io::Result<String> {
+    use std::io::{Read, Write};
+    let mut s = std::net::TcpStream::connect(("127.0.0.1", port))?;
+    s.set_read_timeout(Some(Duration::from_secs(20)))?;
+    s.write_all(b"GET / HTTP/1.1\r\nHost: shop\r\nConnection: close\r\n\r\n")?;
+    let mut text = String::new();
+    s.read_to_string(&mut text)?;
+    Ok(text)
+}
+
+#[test]
+fn nginx_says_why_it_cannot_use_what_stands_behind() {
+    let Some(nginx) = find("nginx", "nginx-light") else { return };
+    let dir = tempfile::tempdir().unwrap();
+    let (port, d) = (free_port(), dir.path());
+    // An answer whose header does not fit nginx's buffer.
+    let behind = Serve::new(|mut s| {
+        use std::io::{Read, Write};
+        let _ = s.read(&mut [0; 4096]);
+        let cookie = "c".repeat(20_000);
+        let _ = write!(s, "HTTP/1.1 200 OK\r\nSet-Cookie: {cookie}\r\nContent-Length: 0\r\n\r\n");
+    });
+    let at = d.display();
+    let conf = format!(
+        "daemon off; worker_processes 1; pid {at}/pid; error_log {at}/error.log;\n\
+         events {{ worker_connections 64; }}\n\
+         http {{ access_log {at}/access.log; client_body_temp_path {at}/b; proxy_temp_path {at}/p;\n\
+         fastcgi_temp_path {at}/f; uwsgi_temp_path {at}/u; scgi_temp_path {at}/s;\n\
+         server {{ listen 127.0.0.1:{port}; location / {{ proxy_pass http://{}; }}\n\
+         location /down {{ proxy_pass http://127.0.0.1:1; }} }} }}\n",
+        behind.at
+    );
+    std::fs::write(d.join("nginx.conf"), conf).unwrap();
+    let mut c = Command::new(nginx);
+    c.arg("-c").arg(d.join("nginx.conf")).arg("-p").arg(d);
+    let _running = Running::start(&mut c, port);
+    for _ in 0..4 {
+        assert!(answer(port).unwrap().starts_with("HTTP/1.1 502"));
+    }
+    let check = || {
+        let mut c = badgate();
+        c.args(["check", &format!("http://127.0.0.1:{port}/"), "--json", "--log-file"])
+            .arg(d.join("error.log"));
+        c.env_clear().env("HOME", d).env("AWS_EC2_METADATA_DISABLED", "true");
+        let out = c.output().unwrap();
+        let v: Value = serde_json::from_slice(&out.stdout)
+            .unwrap_or_else(|e| panic!("{e}: {}", String::from_utf8_lossy(&out.stderr)));
+        (out.status.code(), v)
+    };
+    let (code, v) = check();
+    let first = &v["verdicts"][0];
+    assert_eq!(code, Some(1), "{v:#}");
+    assert_eq!(first["cause"], "nginx-upstream-header-or-no-live", "{v:#}");
+    assert_eq!(first["standing"], "confirmed", "{v:#}");
 }
 
 /// Hands bytes on with a delay, both ways.

@@ -15,6 +15,7 @@ mod lambda;
 mod network;
 mod nlb;
 mod origins;
+mod own;
 mod proxies;
 mod target;
 mod witness;
@@ -218,7 +219,8 @@ pub fn examine(s: &Situation, measured: &[Measured]) -> Diagnosis {
     super::Judgement::of(s, measured).diagnosis
 }
 
-/// Judges a situation. Empty while no load balancer is in view.
+/// Judges a situation. Empty while nothing is in view: no load balancer, nothing
+/// that stands in front of one, and no server that a cloud knows nothing of.
 ///
 /// The order of the verdicts: what is confirmed or likely, then what is
 /// possible, unchecked, ruled out. Within the first two, a cause that explains
@@ -227,6 +229,11 @@ pub fn examine(s: &Situation, measured: &[Measured]) -> Diagnosis {
 /// order of the catalogue. The same situation always gives the same order.
 pub fn diagnose(s: &Situation, inputs: &Inputs<'_>) -> Diagnosis {
     let case = Case::new(s, *inputs);
+    if case.is_none()
+        && let Some(own) = own::Own::new(s, inputs)
+    {
+        return own.diagnose();
+    }
     let Some(front) = Front::new(s, inputs, case.as_ref()) else { return Diagnosis::default() };
     let (before, behind) = (front.trouble(), case.as_ref().is_some_and(Case::trouble));
     // What is over behind is history, not why requests fail in front.
@@ -265,7 +272,14 @@ pub fn diagnose(s: &Situation, inputs: &Inputs<'_>) -> Diagnosis {
             None => {}
         }
     }
-    tell_twins(&mut ranked);
+    put_in_order(&mut ranked);
+    out.verdicts = ranked.into_iter().map(|(v, _)| v).collect();
+    out
+}
+
+/// Twins by name, and what is surest first.
+fn put_in_order(ranked: &mut [(Verdict, usize)]) {
+    tell_twins(ranked);
     ranked.sort_by_cached_key(|(v, i)| {
         let tier = match v.standing {
             Standing::Confirmed | Standing::Likely => 0,
@@ -276,8 +290,6 @@ pub fn diagnose(s: &Situation, inputs: &Inputs<'_>) -> Diagnosis {
         let level = if tier < 2 { RULES[*i].level as u8 } else { 0 };
         (tier, level, v.standing, std::cmp::Reverse(ballot::heft(&v.evidence)), *i)
     });
-    out.verdicts = ranked.into_iter().map(|(v, _)| v).collect();
-    out
 }
 
 /// Does a cause make sense for this load balancer? One that knows no HTTP

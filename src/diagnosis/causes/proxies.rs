@@ -7,7 +7,7 @@ use crate::diagnosis::case::Case;
 use crate::diagnosis::signs::Sign;
 use crate::diagnosis::verdict::Weight::{Decisive, Strong, Weak};
 use crate::situation::host::{Host, Role};
-use crate::situation::{Datum, Known, Reason};
+use crate::situation::{Datum, Known, Reason, Situation};
 
 const T5XX: &str = "HTTPCode_Target_5XX_Count";
 const LOG: &str = "error log of the proxy";
@@ -27,24 +27,48 @@ pub(super) const PARTICULAR: &[&str] = &[
     "nginx-no-live-upstreams",
 ];
 
-fn lines<'c>(c: &'c Case<'_>, ids: &'c [&str]) -> impl Iterator<Item = &'c Sign> {
-    c.signs.iter().filter(|s| ids.contains(&s.pattern.id.as_str()))
+/// Lines of a request that was lost on a connection just ended.
+pub(super) const RACE: &[&str] = &["httpd-status-line"];
+pub(super) const CLOSED: &[&str] = &["nginx-upstream-closed", "nginx-upstream-reset"];
+/// Of Apache that waits no longer, or does not ask.
+pub(super) const ERRORS: &[&str] =
+    &["httpd-status-timeout", "httpd-worker-disabled", "httpd-connect-failed", "httpd-backend-failed"];
+/// Of nginx that cannot use an answer, or asks nobody.
+pub(super) const UNUSABLE: &[&str] = &["nginx-big-header", "nginx-invalid-header", "nginx-no-live-upstreams"];
+/// The share of failures up to which they are rare.
+pub(super) const SELDOM: f64 = 0.06;
+
+/// What is known of a proxy, whoever tells it: a load balancer that sends it
+/// requests, or its own logs.
+pub(super) struct Proxy<'c> {
+    pub s: &'c Situation,
+    pub signs: &'c [Sign],
+    /// Its answers are the bulk of what fails.
+    pub passed_on: bool,
+    /// Failures are rare among its requests: a race is, an outage is not.
+    pub seldom: bool,
 }
 
-fn count(c: &Case<'_>, ids: &[&str]) -> usize {
-    lines(c, ids).map(|s| s.count).sum()
-}
-
-/// Is the failure rare among the requests? A race is; an outage is not.
-fn seldom(c: &Case<'_>) -> bool {
-    match (c.count(T5XX), c.requests()) {
-        (Some(n), Some(all)) if all > 0.0 => n / all <= 0.06,
-        _ => false,
+impl<'c> Proxy<'c> {
+    fn of(c: &'c Case<'_>) -> Proxy<'c> {
+        let seldom = match (c.count(T5XX), c.requests()) {
+            (Some(n), Some(all)) if all > 0.0 => n / all <= SELDOM,
+            _ => false,
+        };
+        Proxy { s: c.s, signs: &c.signs, passed_on: c.mostly(T5XX), seldom }
     }
-}
 
-fn hosts<'c>(c: &'c Case<'_>) -> impl Iterator<Item = &'c Known<Box<Host>>> {
-    c.s.hosts.values().filter_map(Datum::get)
+    fn lines(&self, ids: &'c [&str]) -> impl Iterator<Item = &'c Sign> {
+        self.signs.iter().filter(|s| ids.contains(&s.pattern.id.as_str()))
+    }
+
+    pub fn count(&self, ids: &[&str]) -> usize {
+        self.signs.iter().filter(|s| ids.contains(&s.pattern.id.as_str())).map(|s| s.count).sum()
+    }
+
+    fn hosts(&self) -> impl Iterator<Item = &'c Known<Box<Host>>> {
+        self.s.hosts.values().filter_map(Datum::get)
+    }
 }
 
 /// Without a log nothing tells; that is worth saying where targets answer 5xx.
@@ -54,36 +78,50 @@ fn lacks_log(c: &Case<'_>, b: &mut Ballot) {
     }
 }
 
-pub(super) fn apache_race(c: &Case<'_>, b: &mut Ballot) {
+/// Judges by a load balancer that sends the proxy requests.
+fn behind(c: &Case<'_>, b: &mut Ballot, ids: &[&str], judge: fn(&Proxy<'_>, &mut Ballot)) -> bool {
     if c.servers().next().is_none() {
-        return;
+        return false;
     }
-    let lost = ["httpd-status-line"];
-    let (n, late, refused) = (
-        count(c, &lost),
-        count(c, &["httpd-status-timeout"]),
-        count(c, &["httpd-connect-failed", "httpd-backend-failed", "httpd-worker-disabled"]),
-    );
-    if n == 0 {
-        return lacks_log(c, b);
+    let p = Proxy::of(c);
+    if p.count(ids) == 0 {
+        lacks_log(c, b);
+        return false;
     }
     b.lack_if("metrics of the load balancer", c.no_metrics.clone());
-    let passed_on = c.mostly(T5XX);
-    let fits = passed_on && seldom(c) && refused <= n / 2 && late <= n / 2;
-    for s in lines(c, &lost) {
-        b.pro(if fits { Strong } else { Weak }, Seen::sign(s));
-    }
-    if fits {
+    judge(&p, b);
+    p.passed_on && p.seldom
+}
+
+pub(super) fn apache_race(c: &Case<'_>, b: &mut Ballot) {
+    if behind(c, b, RACE, race) && fits_race(&Proxy::of(c)) {
         b.pro(Weak, Seen::metric(c, T5XX));
     }
-    for s in lines(c, &["httpd-status-timeout"]).filter(|s| s.count > n) {
+}
+
+fn fits_race(p: &Proxy<'_>) -> bool {
+    let (n, late, refused) = (
+        p.count(RACE),
+        p.count(&["httpd-status-timeout"]),
+        p.count(&["httpd-connect-failed", "httpd-backend-failed", "httpd-worker-disabled"]),
+    );
+    p.passed_on && p.seldom && refused <= n / 2 && late <= n / 2
+}
+
+/// Two Apaches: the outer uses a connection the inner is just ending.
+pub(super) fn race(p: &Proxy<'_>, b: &mut Ballot) {
+    let (n, fits) = (p.count(RACE), fits_race(p));
+    for s in p.lines(RACE) {
+        b.pro(if fits { Strong } else { Weak }, Seen::sign(s));
+    }
+    for s in p.lines(&["httpd-status-timeout"]).filter(|s| s.count > n) {
         b.con(Strong, Seen::sign(s));
     }
-    for s in lines(c, &["httpd-connect-failed", "httpd-worker-disabled"]).filter(|s| s.count > n) {
+    for s in p.lines(&["httpd-connect-failed", "httpd-worker-disabled"]).filter(|s| s.count > n) {
         b.con(Strong, Seen::sign(s));
     }
     let mut timers = false;
-    for k in hosts(c) {
+    for k in p.hosts() {
         let h = &k.value;
         let switched_off = h.settings("apache", "proxy-initial-not-pooled").next().is_some()
             || h.settings("apache", "disablereuse").any(|s| s.value.eq_ignore_ascii_case("on"));
@@ -115,37 +153,33 @@ pub(super) fn apache_race(c: &Case<'_>, b: &mut Ballot) {
 }
 
 pub(super) fn apache_error_state(c: &Case<'_>, b: &mut Ballot) {
-    if c.servers().next().is_none() {
-        return;
-    }
-    let own = ["httpd-status-timeout", "httpd-worker-disabled"];
-    if count(c, &own) + count(c, &["httpd-connect-failed", "httpd-backend-failed"]) == 0 {
-        return lacks_log(c, b);
-    }
-    b.lack_if("metrics of the load balancer", c.no_metrics.clone());
-    let passed_on = c.mostly(T5XX);
-    let lost = count(c, &["httpd-status-line"]);
-    for s in lines(c, &own) {
-        let weight = if passed_on && s.count >= lost { Decisive } else { Weak };
+    behind(c, b, ERRORS, error_state);
+}
+
+/// Apache gave up waiting for, or asking, what stands behind it.
+pub(super) fn error_state(p: &Proxy<'_>, b: &mut Ballot) {
+    let lost = p.count(RACE);
+    for s in p.lines(&["httpd-status-timeout", "httpd-worker-disabled"]) {
+        let weight = if p.passed_on && s.count >= lost { Decisive } else { Weak };
         b.pro(weight, Seen::sign(s));
     }
-    for s in lines(c, &["httpd-connect-failed", "httpd-backend-failed"]) {
+    for s in p.lines(&["httpd-connect-failed", "httpd-backend-failed"]) {
         b.pro(Weak, Seen::sign(s));
     }
 }
 
 pub(super) fn nginx_pool(c: &Case<'_>, b: &mut Ballot) {
-    if c.servers().next().is_none() {
-        return;
+    // Without a line of the kind there is nothing to miss either.
+    if Proxy::of(c).count(CLOSED) > 0 {
+        behind(c, b, CLOSED, pool);
     }
-    let lost = ["nginx-upstream-closed", "nginx-upstream-reset"];
-    if count(c, &lost) == 0 {
-        return;
-    }
-    b.lack_if("metrics of the load balancer", c.no_metrics.clone());
-    let rare = c.mostly(T5XX) && seldom(c);
+}
+
+/// nginx uses a connection that what stands behind is just ending.
+pub(super) fn pool(p: &Proxy<'_>, b: &mut Ballot) {
+    let rare = p.passed_on && p.seldom;
     let mut known = false;
-    for k in hosts(c) {
+    for k in p.hosts() {
         let h = &k.value;
         let Some(version) = h.version("nginx") else { continue };
         known = true;
@@ -186,7 +220,7 @@ pub(super) fn nginx_pool(c: &Case<'_>, b: &mut Ballot) {
             }
         }
     }
-    for s in lines(c, &lost) {
+    for s in p.lines(CLOSED) {
         b.pro(Weak, Seen::sign(s));
     }
     if !known {
@@ -195,19 +229,13 @@ pub(super) fn nginx_pool(c: &Case<'_>, b: &mut Ballot) {
 }
 
 pub(super) fn nginx_header(c: &Case<'_>, b: &mut Ballot) {
-    if c.servers().next().is_none() {
-        return;
-    }
-    let passed_on = c.mostly(T5XX);
-    let mut any = false;
-    for s in c.signs_of("nginx-upstream-header-or-no-live") {
-        any = true;
+    behind(c, b, UNUSABLE, header);
+}
+
+/// nginx cannot use the answer, or asks nobody.
+pub(super) fn header(p: &Proxy<'_>, b: &mut Ballot) {
+    for s in p.lines(UNUSABLE) {
         let usual = s.before > s.count * 2;
-        b.pro(if passed_on && !usual { Decisive } else { Weak }, Seen::sign(s));
-    }
-    if any {
-        b.lack_if("metrics of the load balancer", c.no_metrics.clone());
-    } else {
-        lacks_log(c, b);
+        b.pro(if p.passed_on && !usual { Decisive } else { Weak }, Seen::sign(s));
     }
 }
