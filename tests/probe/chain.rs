@@ -74,6 +74,39 @@ fn a_later_plain_probe_does_not_forget_what_was_measured() {
     assert_eq!(r1(&chain(&s, &[])), Standing::Violated);
 }
 
+#[test]
+fn the_one_target_that_closes_soonest_decides_whoever_was_measured_last() {
+    let later = |mut o: Observation, s: i64| {
+        o.at = now() + jiff::SignedDuration::from_secs(s);
+        o
+    };
+    let short = || idle("10.0.11.10:8080", Some(5.9), None, false);
+    let long = || idle("10.0.12.10:8080", None, Some(63.0), false);
+    for all in [vec![short(), later(long(), 60)], vec![long(), later(short(), 60)]] {
+        let c = chain(&with(all), &[]);
+        assert_eq!(r1(&c), Standing::Violated);
+        let e = c.get(WEB, settings::SERVER_KEEPALIVE).unwrap();
+        let Value::Known { seconds, source: Source::Measured(by), .. } = &e.value else { panic!("{e:?}") };
+        assert_eq!(*seconds, 5.9);
+        assert_eq!(by.as_str(), "probe of 10.0.11.10:8080, the shortest of 2 targets");
+    }
+    // One that reuses nothing cannot lose a request so; the other can.
+    let each = idle("10.0.12.10:8080", None, None, true);
+    assert_eq!(r1(&chain(&with(vec![short(), later(each, 60)]), &[])), Standing::Violated);
+    // Two hosts, differently configured, whichever answered last.
+    let set = |asked: &str, address: &str, seconds: f64| {
+        let value = seconds.to_string();
+        let mut h = host(&[("nginx", "keepalive_timeout", &value, Some(seconds), Role::KeepAlive)], "1.24.0");
+        (h.asked, h.addresses) = (asked.into(), texts(&[address]));
+        h
+    };
+    let one = || told(set("ssh:web-1", "10.0.11.10", 65.0));
+    let two = || told(set("ssh:web-2", "10.0.12.10", 15.0));
+    for all in [vec![one(), later(two(), 1)], vec![two(), later(one(), 1)]] {
+        assert_eq!(r1(&chain(&with(all), &[])), Standing::Violated);
+    }
+}
+
 fn host(settings: &[(&str, &str, &str, Option<f64>, Role)], version: &str) -> Host {
     Host {
         asked: "ssh:web-1".into(),

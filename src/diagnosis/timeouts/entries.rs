@@ -278,7 +278,7 @@ pub(super) fn learned(measured: &[Measured], hop: Hop, component: &str, setting:
         .max_by_key(|m| m.at)
         .map(|m| Value::Known {
             seconds: m.seconds,
-            source: if m.source.as_str() == "probe" {
+            source: if m.source.split(' ').next() == Some("probe") {
                 Source::Measured(m.source.clone())
             } else if let Some(place) = m.source.strip_prefix("configured: ") {
                 Source::Configured(place.into())

@@ -8,6 +8,7 @@ use crate::situation::probe::Kept;
 use crate::situation::{Datum, GroupState, Situation};
 use crate::text::SafeText;
 use jiff::{SignedDuration, Timestamp};
+use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 
 /// Timers that probes of targets measured, in the order of the addresses; then
@@ -15,8 +16,15 @@ use std::net::{IpAddr, SocketAddr};
 pub(super) fn measured(s: &Situation) -> Vec<Measured> {
     let mut all = by_probes(s);
     let configured = configured(s).filter(|m| !all.iter().any(|p| p.component == m.component));
-    let configured: Vec<Measured> = configured.collect();
-    all.extend(configured);
+    // Of several hosts the one that ends connections soonest decides.
+    let mut shortest: BTreeMap<SafeText, Measured> = BTreeMap::new();
+    for m in configured {
+        match shortest.get(&m.component) {
+            Some(known) if known.seconds <= m.seconds => {}
+            _ => drop(shortest.insert(m.component.clone(), m)),
+        }
+    }
+    all.extend(shortest.into_values());
     all
 }
 
@@ -117,26 +125,38 @@ fn by_probes(s: &Situation) -> Vec<Measured> {
         .lb()
         .and_then(|l| l.attributes.value())
         .map(|a| a.get(IDLE).and_then(|v| v.parse::<f64>().ok()).unwrap_or(60.0));
-    of_targets(s)
-        .filter_map(|(group, kept, at)| {
-            // A bound is an answer only where it lies beyond what it is compared with.
-            let bound = kept.at_least_s.filter(|least| idle.is_some_and(|i| *least > i + 1.0));
-            Some(Measured {
-                hop: Hop::Target,
-                component: group,
-                setting: settings::SERVER_KEEPALIVE.into(),
-                seconds: kept.seconds.or(bound)?,
-                at,
-                source: "probe".into(),
-            })
+    let mut groups: BTreeMap<SafeText, Vec<(f64, &Kept, Timestamp)>> = BTreeMap::new();
+    for (group, kept, at) in of_targets(s) {
+        // A bound is an answer only where it lies beyond what it is compared with.
+        let bound = kept.at_least_s.filter(|least| idle.is_some_and(|i| *least > i + 1.0));
+        if let Some(seconds) = kept.seconds.or(bound) {
+            groups.entry(group).or_default().push((seconds, kept, at));
+        }
+    }
+    let shortest = |(component, all): (SafeText, Vec<(f64, &Kept, Timestamp)>)| {
+        // One target that ends connections too soon is enough, whatever was
+        // found out of the others since.
+        let (seconds, kept, at) = all.iter().copied().min_by(|a, b| a.0.total_cmp(&b.0))?;
+        let source = match all.len() {
+            1 => "probe".into(),
+            n => SafeText::from(format!("probe of {}, the shortest of {n} targets", kept.address)),
+        };
+        Some(Measured {
+            hop: Hop::Target,
+            component,
+            setting: settings::SERVER_KEEPALIVE.into(),
+            seconds,
+            at,
+            source,
         })
-        .collect()
+    };
+    groups.into_iter().filter_map(shortest).collect()
 }
 
-/// Servers of this group end every connection after its answer, by a probe.
+/// All servers of this group that were probed end every connection after its answer.
 pub(super) fn closes_each(s: &Situation, group: &str) -> bool {
-    let newest = of_targets(s).filter(|(name, ..)| name.as_str() == group).max_by_key(|(.., at)| *at);
-    newest.is_some_and(|(_, kept, _)| kept.closes_each)
+    let mut all = of_targets(s).filter(|(name, ..)| name.as_str() == group).peekable();
+    all.peek().is_some() && all.all(|(_, kept, _)| kept.closes_each)
 }
 
 fn of_targets(s: &Situation) -> impl Iterator<Item = (SafeText, &Kept, Timestamp)> {
