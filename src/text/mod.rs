@@ -15,7 +15,7 @@ mod scan;
 mod width;
 
 pub use safe::{SafeText, sanitise_json};
-pub use scan::{is_hostile, is_plain, sanitise, sanitise_multiline};
+pub use scan::{is_hostile, is_plain, sanitise, sanitise_multiline, stands_alone};
 pub use width::{truncate_width, truncate_with, width};
 
 /// Cuts one line ending (LF or CRLF) off the end, so that a log message that

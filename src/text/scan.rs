@@ -84,6 +84,16 @@ pub fn is_plain(bytes: &[u8]) -> bool {
     all_in_blocks(bytes, |b| matches!(b, b' '..=b'~'))
 }
 
+/// A character that takes one column and never joins its neighbours: printable
+/// ASCII and what frames, curves and signs are drawn with.
+pub fn stands_alone(c: char) -> bool {
+    matches!(c, ' '..='~' | '\u{b7}' | '\u{2026}' | '\u{2190}'..='\u{2193}' | '\u{2500}'..='\u{25a9}')
+        || matches!(
+            c,
+            '\u{25b8}' | '\u{25be}' | '\u{25c6}' | '\u{2713}' | '\u{2717}' | '\u{2800}'..='\u{28ff}'
+        )
+}
+
 /// Blocks without an early exit become vector instructions; every log line
 /// passes here.
 fn all_in_blocks(bytes: &[u8], fits: impl Fn(u8) -> bool) -> bool {

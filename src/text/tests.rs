@@ -207,3 +207,42 @@ proptest! {
         }
     }
 }
+
+/// Of each such character by itself and next to every kind of neighbour.
+#[test]
+fn what_stands_alone_is_one_cell_wherever_it_stands() {
+    use unicode_segmentation::UnicodeSegmentation;
+    use unicode_width::UnicodeWidthStr;
+    let all: Vec<char> = (' '..='\u{ffff}').filter(|c| stands_alone(*c)).collect();
+    assert!(all.len() > 500 && !all.contains(&'\u{25b6}') && !all.contains(&'\u{301}'));
+    for c in &all {
+        assert_eq!(c.to_string().width(), 1, "{c:?}");
+        for other in ['a', '\u{2500}', '\u{2713}', '\u{2800}', *c] {
+            assert_eq!(format!("{c}{other}{c}").graphemes(true).count(), 3, "{c:?} {other:?}");
+        }
+    }
+}
+
+proptest! {
+    /// The quick ways measure and cut as the slow one does.
+    #[test]
+    fn quick_ways_agree_with_graphemes(text in "[ab\u{2500}\u{2713}\u{28ff}\u{301}\u{65e5}\u{200d}]{0,12}", cols in 0usize..14) {
+        use unicode_segmentation::UnicodeSegmentation;
+        use unicode_width::UnicodeWidthStr;
+        let slow = |t: &str| t.graphemes(true).map(UnicodeWidthStr::width).sum::<usize>();
+        prop_assert_eq!(width(&text), slow(&text));
+        let cut = truncate_width(&text, cols);
+        prop_assert!(slow(&cut) <= cols);
+        if slow(&text) <= cols {
+            prop_assert_eq!(cut.as_ref(), text.as_str());
+        } else if cols > 0 {
+            // As many whole graphemes as leave a column for the mark.
+            let mut want = String::new();
+            for g in text.graphemes(true) {
+                if slow(&want) + g.width() > cols - 1 { break }
+                want.push_str(g);
+            }
+            prop_assert_eq!(cut.as_ref(), format!("{want}\u{2026}"));
+        }
+    }
+}

@@ -3,13 +3,16 @@ use std::borrow::Cow;
 use unicode_segmentation::UnicodeSegmentation;
 use unicode_width::UnicodeWidthStr;
 
-use super::scan::is_plain;
+use super::scan::{is_plain, stands_alone};
 
 /// Columns the text takes on a terminal, counted grapheme by grapheme as the
 /// renderer lays it out. Control characters count nothing.
 pub fn width(text: &str) -> usize {
     if is_plain(text.as_bytes()) {
         return text.len();
+    }
+    if text.chars().all(stands_alone) {
+        return text.chars().count();
     }
     text.graphemes(true).map(cell_width).sum()
 }
@@ -39,6 +42,16 @@ pub fn truncate_with<'a>(text: &'a str, cols: usize, marker: &str) -> Cow<'a, st
         }
     } else if is_plain(text.as_bytes()) {
         return Cow::Borrowed(text);
+    }
+    if text.chars().take(cols + 1).all(stands_alone) {
+        // Nothing is cut where the last column is the last character.
+        return match text.char_indices().nth(cols) {
+            None => Cow::Borrowed(text),
+            Some(_) => {
+                let end = text.char_indices().nth(room).map_or(text.len(), |(i, _)| i);
+                Cow::Owned(format!("{}{marker}", &text[..end]))
+            }
+        };
     }
     let mut cut = 0;
     for (i, grapheme) in text.grapheme_indices(true) {

@@ -6,7 +6,7 @@ use super::{mask, say};
 use crate::console::glyphs::Glyphs;
 use crate::console::state::{Mark, State};
 use crate::console::theme::{Role, Theme};
-use crate::text::{is_plain, truncate_with, width};
+use crate::text::{is_plain, stands_alone, truncate_with, width};
 use jiff::Timestamp;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
@@ -180,7 +180,17 @@ pub fn put(ctx: &Ctx<'_>, buf: &mut Buffer, x: u16, y: u16, text: &str, columns:
         }
         return u16::try_from(n).unwrap_or(room.width);
     }
-    let (end, _) = buf.set_stringn(x, y, text, usize::from(room.width), style);
+    // So are frames, curves and signs.
+    let room_for = usize::from(room.width);
+    if text.chars().take(room_for + 1).all(stands_alone) {
+        let mut end = x;
+        for (c, x) in text.chars().take(room_for).zip(x..) {
+            buf[(x, y)].set_char(c).set_style(style);
+            end = x + 1;
+        }
+        return end - x;
+    }
+    let (end, _) = buf.set_stringn(x, y, text, room_for, style);
     end - x
 }
 

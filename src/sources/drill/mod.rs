@@ -80,6 +80,11 @@ impl Handle {
         self.world.deeds().clone()
     }
 
+    /// Ports on loopback where the load balancer's nodes listen.
+    pub fn ports(&self) -> &[u16] {
+        &self.world.ports
+    }
+
     /// Failing and all requests of the last minutes of the drill.
     pub fn failing(&self, minutes: i64) -> (usize, usize) {
         self.world.meter().share_failing(self.world.clock.now(), minutes)
