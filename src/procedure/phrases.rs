@@ -246,6 +246,11 @@ phrases! {
     probe_kept_longer(address, seconds);
     probe_closes_each(address);
     host_fine(host, load, memory, disk);
+    host_disk(host, mount, percent);
+    host_inodes(host, mount, percent);
+    host_memory(host, available, total);
+    host_swap(host, used, total);
+    host_load(host, load, cores);
     host_pressure(host, what, share);
     host_kernel(host, line);
     host_unit(host, unit);

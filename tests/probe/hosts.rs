@@ -168,3 +168,22 @@ async fn settings_of_a_running_server_are_found() {
         assert!(h.settings("apache", "KeepAliveTimeout").any(|s| s.seconds.is_some()), "{h:?}");
     }
 }
+
+#[test]
+fn a_host_that_prints_rubbish_is_bounded_and_named() {
+    let dir = tempfile::tempdir().unwrap();
+    let ssh = |script: &str| {
+        std::fs::write(dir.path().join("ssh"), format!("#!/bin/sh\n{script}\n")).unwrap();
+        std::fs::set_permissions(dir.path().join("ssh"), std::fs::Permissions::from_mode(0o755)).unwrap();
+        check(Some(dir.path()), &["ssh:web-1"])
+    };
+    let text = ssh("exec head -c 20000000 /dev/urandom");
+    assert!(text.contains("bytes of output, none of them an answer"), "{text}");
+    // Whatever stands behind the marks is no answer and no command to a terminal.
+    let text = ssh("sed -n 's/.*\\(==badgate-[0-9a-f]*-[0-9a-f]*==\\) *\\([a-z-]*\\).*/\\1 \\2/p' | \
+                    while read m; do echo \"$m\"; head -c 3000 /dev/urandom; echo; done");
+    let v: serde_json::Value = serde_json::from_str(&text).unwrap_or_else(|e| panic!("{e}: {text}"));
+    let h = &v["hosts"][0]["host"];
+    assert!(h["cores"].is_null() && h["memory"].is_null() && h["load"].is_null(), "{v:#}");
+    assert!(!text.contains('\u{1b}') && !text.contains('\u{9b}'));
+}

@@ -32,22 +32,22 @@ pub(super) fn resources(d: &mut Desk<'_>) {
         if let (Some(load), Some(cores)) = (h.load, h.cores)
             && load > 1.5 * f64::from(cores.max(1))
         {
-            bad.push(w.pasted_load(&h.asked, number(load), cores));
+            bad.push(w.host_load(&h.asked, number(load), cores));
         }
         if let Some(m) = h.memory {
             if m.available_mib * 20 < m.total_mib {
-                bad.push(w.pasted_memory(&h.asked, m.available_mib, m.total_mib));
+                bad.push(w.host_memory(&h.asked, m.available_mib, m.total_mib));
             }
             if m.swap_used_mib * 2 > m.swap_total_mib {
-                bad.push(w.pasted_swap(&h.asked, m.swap_used_mib, m.swap_total_mib));
+                bad.push(w.host_swap(&h.asked, m.swap_used_mib, m.swap_total_mib));
             }
         }
         for disk in &h.disks {
             if let Some(p) = disk.used_percent.filter(|p| *p >= FULL) {
-                bad.push(w.pasted_disk(&h.asked, &disk.mount, p));
+                bad.push(w.host_disk(&h.asked, &disk.mount, p));
             }
             if let Some(p) = disk.inodes_percent.filter(|p| *p >= FULL) {
-                bad.push(w.pasted_inodes(&h.asked, &disk.mount, p));
+                bad.push(w.host_inodes(&h.asked, &disk.mount, p));
             }
         }
         for (what, share) in h.pressure.iter().filter(|(_, share)| *share >= 40.0) {

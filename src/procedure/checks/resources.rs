@@ -122,6 +122,8 @@ pub(super) fn tasks(d: &mut Desk<'_>) {
 pub(super) fn load(d: &mut Desk<'_>) {
     let (s, w, cx) = (d.s, d.w, d.cx);
     let mut any = false;
+    // The average and the maximum of a minute often peak alike: said once.
+    let mut said = std::collections::BTreeSet::new();
     for (key, series) in &s.metrics {
         let of_host = key.namespace.as_str() != "AWS/ApplicationELB"
             && matches!(key.name.as_str(), "CPUUtilization" | "MemoryUtilization" | "mem_used_percent");
@@ -140,6 +142,9 @@ pub(super) fn load(d: &mut Desk<'_>) {
         };
         let subject = SafeText::from(crate::situation::short(&key.subject));
         let text = w.load_peak(&key.name, subject, number(v), d.clock(at));
+        if !said.insert(text.clone()) {
+            continue;
+        }
         if v >= 90.0 { d.found(text, &[e]) } else { d.ok(text, &[e]) }
     }
     if !any {

@@ -153,8 +153,12 @@ impl Reached {
         loop {
             match pieces.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
                 Ok((true, piece)) => {
+                    // Only what is new is looked at: rubbish without end must not cost its square.
+                    let from = out.bytes.len().saturating_sub(mark.len());
                     out.bytes.extend_from_slice(&piece);
-                    if out.first.is_none() && out.bytes.windows(mark.len()).any(|w| w == mark.as_bytes()) {
+                    if out.first.is_none()
+                        && memchr::memmem::find(&out.bytes[from..], mark.as_bytes()).is_some()
+                    {
                         out.first = Some(jiff::Timestamp::now().as_nanosecond() as f64 / 1e9);
                     }
                     if out.bytes.len() > OUTPUT {
@@ -179,7 +183,11 @@ impl Reached {
             return Err(Trouble::TimedOut);
         }
         let said = String::from_utf8_lossy(&complaint);
-        let last = said.lines().rev().find(|l| !l.trim().is_empty()).unwrap_or("no output").trim();
+        let nothing = match out.bytes.len() {
+            0 => "no output".to_owned(),
+            n => format!("{n} bytes of output, none of them an answer (does the shell there run commands?)"),
+        };
+        let last = said.lines().rev().find(|l| !l.trim().is_empty()).unwrap_or(&nothing).trim();
         Err(Trouble::Failed(format!("{program}: {}", SafeText::capped(last, 200))))
     }
 }
