@@ -298,6 +298,10 @@ fn topic_of(action: &str, w: &World) -> Topic {
         "ecs:DescribeServices" => Topic::EcsServices(WEB.into()),
         "ecs:DescribeTaskDefinition" => Topic::TaskDefinition("arn:td:7".into()),
         "rds:DescribeDBInstances" => Topic::Databases(VPC.into()),
+        "elasticache:DescribeCacheClusters" => Topic::Caches(VPC.into()),
+        "codedeploy:ListDeployments" => Topic::Releases(LB.into()),
+        "wafv2:GetWebACLForResource" => Topic::WebAcl(LB.into()),
+        "route53:GetHealthCheck" => Topic::HealthCheck("hc-1".into()),
         "logs:FilterLogEvents" => Topic::Tail("/app/shop".into()),
         "s3:GetObject" => Topic::AccessLog(LB.into()),
         "s3:GetObject of the front" | "logs:FilterLogEvents of the front" | "front log" => {

@@ -2,9 +2,11 @@
 //! whether they touch the path, series of hosts, targets that are gone.
 
 use super::case::Case;
+use super::series;
 use crate::situation::around::{Activity, ChangeEvent, ScalingGroup};
+use crate::situation::beside::Release;
 use crate::situation::metric::{MetricKey, Series};
-use crate::situation::{Reason, short, short_name};
+use crate::situation::{Reason, Situation, short, short_name};
 use crate::text::SafeText;
 use jiff::{SignedDuration, Timestamp};
 use std::collections::BTreeSet;
@@ -55,7 +57,7 @@ impl Case<'_> {
     /// Changes that took effect and touch the path, whenever that was, newest first.
     pub fn changes_at_any_time(&self) -> Vec<&ChangeEvent> {
         let all = self.s.lb().and_then(|l| l.changes.value());
-        let path = self.path_ids();
+        let path = path_ids(self.s);
         all.into_iter().flat_map(|c| &c.events).filter(|e| e.failed.is_empty() && touches(e, &path)).collect()
     }
 
@@ -74,83 +76,15 @@ impl Case<'_> {
         }
     }
 
-    /// Ids and names of everything the path is made of.
-    fn path_ids(&self) -> BTreeSet<&str> {
-        let s = self.s;
-        let mut out: BTreeSet<&str> = BTreeSet::new();
-        out.extend([self.lb.as_str(), short(&self.lb)]);
-        let lb = s.load_balancer();
-        out.extend(lb.into_iter().flat_map(|l| &l.security_groups).map(SafeText::as_str));
-        let mut subnets: BTreeSet<&str> = BTreeSet::new();
-        subnets.extend(lb.into_iter().flat_map(|l| &l.zones).map(|z| z.subnet.as_str()));
-        if let Some(l) = s.lb() {
-            for x in l.listeners.value().into_iter().flatten() {
-                out.insert(x.arn.as_str());
-                out.extend(x.certificates.iter().map(SafeText::as_str));
-            }
-            for r in l.rules.values().filter_map(|d| d.value()).flatten() {
-                out.insert(r.arn.as_str());
-            }
-            for g in l.scaling.value().into_iter().flatten() {
-                out.insert(g.name.as_str());
-            }
-        }
-        let mut targets: BTreeSet<&str> = BTreeSet::new();
-        for g in &self.groups {
-            out.extend([g.arn.as_str(), g.name.as_str()]);
-            let health = g.targets.as_ref().copied().unwrap_or_default();
-            targets.extend(health.iter().map(|t| t.id.as_str()));
-            for x in g.state.services.value().into_iter().flatten() {
-                out.extend([x.arn.as_str(), x.name.as_str()]);
-                let family = short_name(&x.task_definition).split(':').next().unwrap_or_default();
-                out.insert(family);
-                out.insert(x.task_definition.as_str());
-            }
-            targets.extend(g.state.tracks.keys().map(|k| k.id.as_str()));
-        }
-        for t in &targets {
-            out.insert(t);
-            // A function is known by its ARN and by its name.
-            if let Some(name) = t.split(":function:").nth(1) {
-                out.insert(name.split(':').next().unwrap_or(name));
-            }
-        }
-        for v in s.vpcs.values() {
-            for i in v.instances.value().into_iter().flatten().filter(|i| targets.contains(i.id.as_str())) {
-                out.extend(i.groups.iter().chain(&i.interfaces).map(SafeText::as_str));
-                subnets.insert(i.subnet.as_str());
-            }
-            for i in v.interfaces.value().into_iter().flatten() {
-                if i.addresses.iter().any(|a| targets.contains(a.to_string().as_str())) {
-                    out.extend(i.groups.iter().map(SafeText::as_str));
-                    out.insert(i.id.as_str());
-                    subnets.insert(i.subnet.as_str());
-                }
-            }
-            for d in v.databases.value().into_iter().flatten() {
-                out.extend([d.id.as_str(), d.arn.as_str()]);
-                out.extend(d.security_groups.iter().map(SafeText::as_str));
-            }
-        }
-        for v in s.vpcs.values() {
-            for a in v.network_acls.value().into_iter().flatten() {
-                if a.subnets.iter().any(|x| subnets.contains(x.as_str())) {
-                    out.insert(a.id.as_str());
-                }
-            }
-            let tables = || v.route_tables.value().into_iter().flatten();
-            let own: BTreeSet<&str> = tables().flat_map(|t| &t.subnets).map(SafeText::as_str).collect();
-            for t in tables() {
-                let named = t.subnets.iter().any(|x| subnets.contains(x.as_str()));
-                if named || (t.main && subnets.iter().any(|x| !own.contains(x))) {
-                    out.insert(t.id.as_str());
-                    out.extend(t.routes.iter().map(|r| r.target.as_str()).filter(|t| t.contains('-')));
-                }
-            }
-        }
-        out.extend(subnets);
-        out.remove("");
-        out
+    /// Deployments of CodeDeploy near the onset that go to something on the path.
+    pub fn releases(&self) -> Vec<(&Release, Timestamp)> {
+        let all = releases_of_path(self.s).into_iter();
+        all.filter_map(|r| Some((r, r.created.filter(|at| self.near(*at))?))).collect()
+    }
+
+    /// Why deployments of CodeDeploy could not be read, if so.
+    pub fn no_releases(&self) -> Option<Reason> {
+        self.s.beside.releases.get(&self.lb)?.gap().map(|g| g.reason.clone())
     }
 
     /// A series of a host within the window and before it.
@@ -256,6 +190,225 @@ impl Case<'_> {
         }
         Some(out)
     }
+}
+
+/// Ids and names of everything the path is made of.
+fn path_ids(s: &Situation) -> BTreeSet<&str> {
+    let mut out: BTreeSet<&str> = BTreeSet::new();
+    if let Some(arn) = s.lb_arn() {
+        out.extend([arn.as_str(), short(arn)]);
+        if let Some(acl) = s.beside.acls.get(arn).and_then(|d| d.value()) {
+            out.extend([acl.arn.as_str(), acl.name.as_str(), short_name(&acl.arn)]);
+        }
+    }
+    let lb = s.load_balancer();
+    out.extend(lb.into_iter().flat_map(|l| &l.security_groups).map(SafeText::as_str));
+    let mut subnets: BTreeSet<&str> = BTreeSet::new();
+    subnets.extend(lb.into_iter().flat_map(|l| &l.zones).map(|z| z.subnet.as_str()));
+    if let Some(l) = s.lb() {
+        for x in l.listeners.value().into_iter().flatten() {
+            out.insert(x.arn.as_str());
+            out.extend(x.certificates.iter().map(SafeText::as_str));
+        }
+        for r in l.rules.values().filter_map(|d| d.value()).flatten() {
+            out.insert(r.arn.as_str());
+        }
+        for g in l.scaling.value().into_iter().flatten() {
+            out.insert(g.name.as_str());
+        }
+    }
+    let mut targets: BTreeSet<&str> = BTreeSet::new();
+    for (arn, g) in s.active_groups() {
+        out.insert(arn.as_str());
+        out.extend(g.group.iter().map(|x| x.name.as_str()));
+        targets.extend(g.health.value().into_iter().flatten().map(|t| t.id.as_str()));
+        for x in g.services.value().into_iter().flatten() {
+            out.extend([x.arn.as_str(), x.name.as_str()]);
+            let family = short_name(&x.task_definition).split(':').next().unwrap_or_default();
+            out.insert(family);
+            out.insert(x.task_definition.as_str());
+        }
+        targets.extend(g.tracks.keys().map(|k| k.id.as_str()));
+    }
+    for t in &targets {
+        out.insert(t);
+        // A function is known by its ARN and by its name.
+        if let Some(name) = t.split(":function:").nth(1) {
+            out.insert(name.split(':').next().unwrap_or(name));
+        }
+    }
+    for v in s.vpcs.values() {
+        for i in v.instances.value().into_iter().flatten().filter(|i| targets.contains(i.id.as_str())) {
+            out.extend(i.groups.iter().chain(&i.interfaces).map(SafeText::as_str));
+            subnets.insert(i.subnet.as_str());
+        }
+        for i in v.interfaces.value().into_iter().flatten() {
+            if i.addresses.iter().any(|a| targets.contains(a.to_string().as_str())) {
+                out.extend(i.groups.iter().map(SafeText::as_str));
+                out.insert(i.id.as_str());
+                subnets.insert(i.subnet.as_str());
+            }
+        }
+        for d in v.databases.value().into_iter().flatten() {
+            out.extend([d.id.as_str(), d.arn.as_str()]);
+            out.extend(d.security_groups.iter().map(SafeText::as_str));
+        }
+    }
+    for c in s.beside.caches.values().filter_map(|d| d.value()).flat_map(|c| &c.clusters) {
+        out.extend([c.id.as_str(), c.arn.as_str(), c.group.as_str()]);
+        out.extend(c.security_groups.iter().map(SafeText::as_str));
+    }
+    for v in s.vpcs.values() {
+        for a in v.network_acls.value().into_iter().flatten() {
+            if a.subnets.iter().any(|x| subnets.contains(x.as_str())) {
+                out.insert(a.id.as_str());
+            }
+        }
+        let tables = || v.route_tables.value().into_iter().flatten();
+        let own: BTreeSet<&str> = tables().flat_map(|t| &t.subnets).map(SafeText::as_str).collect();
+        for t in tables() {
+            let named = t.subnets.iter().any(|x| subnets.contains(x.as_str()));
+            if named || (t.main && subnets.iter().any(|x| !own.contains(x))) {
+                out.insert(t.id.as_str());
+                out.extend(t.routes.iter().map(|r| r.target.as_str()).filter(|t| t.contains('-')));
+            }
+        }
+    }
+    out.extend(subnets);
+    out.remove("");
+    out
+}
+
+/// Deployments of CodeDeploy that go to something on the path: its target
+/// groups, Auto Scaling groups, services, or instances by their tags. Newest first.
+pub fn releases_of_path(s: &Situation) -> Vec<&Release> {
+    let Some(t) = s.target.value() else { return Vec::new() };
+    let of = if t.lb.is_empty() { &t.classic } else { &t.lb };
+    let Some(all) = s.beside.releases.get(of).and_then(|d| d.value()) else { return Vec::new() };
+    let groups = s.active_groups();
+    let mut names: BTreeSet<&str> =
+        groups.iter().filter_map(|(_, g)| Some(g.group.as_ref()?.name.as_str())).collect();
+    names.insert(t.classic.as_str());
+    let scaling = s.lb().and_then(|l| l.scaling.value()).into_iter().flatten();
+    let scaling: BTreeSet<&str> = scaling.map(|g| g.name.as_str()).collect();
+    let services = groups.iter().filter_map(|(_, g)| g.services.value()).flatten();
+    let services: BTreeSet<&str> = services.map(|x| x.name.as_str()).collect();
+    let mut ids: BTreeSet<&str> =
+        groups.iter().filter_map(|(_, g)| g.health.value()).flatten().map(|t| t.id.as_str()).collect();
+    let classic = s.fronts.instance_health.get(&t.classic).and_then(|d| d.value());
+    ids.extend(classic.into_iter().flatten().map(|i| i.id.as_str()));
+    let tagged = |key: &SafeText, value: &SafeText| {
+        ids.iter().filter_map(|id| s.instance(id)).any(|i| {
+            i.tags.iter().any(|(k, v)| (key.is_empty() || k == key) && (value.is_empty() || v == value))
+        })
+    };
+    let one = |list: &[SafeText], of: &BTreeSet<&str>| {
+        list.iter().any(|n| !n.is_empty() && of.contains(n.as_str()))
+    };
+    all.iter()
+        .filter(|r| {
+            one(&r.balancers, &names)
+                || one(&r.scaling_groups, &scaling)
+                || one(&r.services, &services)
+                || r.tags.iter().any(|(k, v)| !(k.is_empty() && v.is_empty()) && tagged(k, v))
+        })
+        .collect()
+}
+
+/// Something that was changed on the path.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PathChange {
+    pub at: Timestamp,
+    /// `ModifyListener by mika (shop)`, `CodeDeploy d-1 of shop/web: Succeeded`.
+    pub text: SafeText,
+    pub source: SafeText,
+    /// It is shortly before the onset.
+    pub near: bool,
+}
+
+/// Changes and deployments on the path and in front of it, joined to the
+/// onset, newest first.
+pub fn timeline(s: &Situation) -> Vec<PathChange> {
+    let onset = s.lb_arn().and_then(|lb| series::onset_of(s, lb)).map(|o| o.at);
+    let front = s.target.value().and_then(|t| {
+        let ids = [&t.distribution, &t.api, &t.classic, &t.function];
+        ids.into_iter().find(|id| !id.is_empty())
+    });
+    let onset = onset.or_else(|| front.and_then(|id| super::fore::onset(s, id)));
+    let near =
+        |at: Timestamp| onset.is_some_and(|t| t.duration_since(at) <= NEAR && t.duration_since(at) >= -AFTER);
+    let mut path = path_ids(s);
+    path.extend(front_ids(s));
+    let events = s.lbs.values().filter_map(|l| l.changes.value());
+    let events = events.chain(s.fronts.changes.values().filter_map(|d| d.value())).flat_map(|c| &c.events);
+    let mut out: Vec<PathChange> = events
+        .filter(|e| e.failed.is_empty() && touches(e, &path))
+        .map(|e| {
+            let about: Vec<&str> = e.about.iter().take(2).map(|a| short(a)).collect();
+            let text = format!("{} by {} ({})", e.name, e.user, about.join(", "));
+            PathChange {
+                at: e.at,
+                text: text.into(),
+                source: "cloudtrail:LookupEvents".into(),
+                near: near(e.at),
+            }
+        })
+        .collect();
+    out.extend(releases_of_path(s).into_iter().filter_map(|r| {
+        let at = r.created?;
+        let text = format!("CodeDeploy {} of {}/{}: {}", r.id, r.application, r.group, r.status);
+        Some(PathChange {
+            at,
+            text: text.into(),
+            source: "codedeploy:BatchGetDeployments".into(),
+            near: near(at),
+        })
+    }));
+    for f in s.functions.values().filter_map(|d| d.value()) {
+        if let Some(at) = f.modified.filter(|at| near(*at)) {
+            let text = format!("function {} was updated", f.name);
+            let source = "lambda:GetFunctionConfiguration".into();
+            out.push(PathChange { at, text: text.into(), source, near: true });
+        }
+    }
+    for (_, g) in s.active_groups() {
+        for x in g.services.value().into_iter().flatten() {
+            out.extend(x.deployments.iter().filter_map(|d| {
+                let at = d.created.filter(|at| near(*at))?;
+                let text = format!("deployment of {} began: {}", x.name, short(&d.task_definition));
+                Some(PathChange { at, text: text.into(), source: "ecs:DescribeServices".into(), near: true })
+            }));
+        }
+    }
+    out.sort_by(|a, b| b.at.cmp(&a.at).then(a.text.as_str().cmp(b.text.as_str())));
+    out.dedup();
+    out
+}
+
+/// Ids and names of what stands in front.
+fn front_ids(s: &Situation) -> BTreeSet<&str> {
+    let mut out: BTreeSet<&str> = BTreeSet::new();
+    let Some(t) = s.target.value() else { return out };
+    out.extend([&t.distribution, &t.api, &t.classic, &t.function].map(SafeText::as_str));
+    if let Some(d) = s.fronts.distributions.get(&t.distribution).and_then(|d| d.value()) {
+        out.extend([d.arn.as_str(), d.web_acl.as_str()]);
+        out.extend(d.behaviors.iter().flat_map(|b| &b.functions).map(|f| f.1.as_str()));
+    }
+    if let Some(a) = s.fronts.apis.get(&t.api).and_then(|d| d.value()) {
+        out.insert(a.name.as_str());
+        out.extend(a.links.iter().map(|l| l.id.as_str()));
+        for f in a.functions() {
+            out.extend([f.as_str(), f.split(':').nth(6).unwrap_or(f)]);
+        }
+    }
+    if let Some(c) = s.fronts.classics.get(&t.classic).and_then(|d| d.value()) {
+        out.extend(c.security_groups.iter().chain(&c.instances).map(SafeText::as_str));
+    }
+    let named = s.fronts.records.values().filter_map(|d| d.value()).filter(|r| !r.records.is_empty());
+    out.extend(named.map(|r| r.zone_id.as_str()));
+    out.extend(t.function.split(':').nth(6));
+    out.remove("");
+    out
 }
 
 /// Does an event concern anything on the path?

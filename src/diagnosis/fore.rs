@@ -6,6 +6,7 @@ use super::case::{Case, Inputs};
 use super::series::{self, Onset};
 use super::signs::Sign;
 use crate::situation::around::{ChangeEvent, Function};
+use crate::situation::beside::{AclRule, WebAcl};
 use crate::situation::front::{Api, Classic, Distribution, FrontLog, FrontRow};
 use crate::situation::metric::{MetricKey, Series};
 use crate::situation::{Datum, Reason, Situation, short, short_name};
@@ -153,6 +154,26 @@ pub fn recent_errors(s: &Situation, arn: &SafeText, minutes: usize) -> Option<f6
 /// Flows that a Network Load Balancer or its targets reset in the last minutes.
 pub fn recent_resets(s: &Situation, arn: &SafeText, minutes: usize) -> Option<f64> {
     recent_of(s, "AWS/NetworkELB", arn, &["TCP_ELB_Reset_Count", "TCP_Target_Reset_Count"], minutes)
+}
+
+/// Requests that a web ACL blocked in the last minutes, and all it saw.
+pub fn recent_blocks(s: &Situation, acl: &WebAcl, minutes: usize) -> Option<(f64, f64)> {
+    let of = |name| recent_of(s, "AWS/WAFV2", &acl.arn, &[name], minutes);
+    let (blocked, allowed) = (of("BlockedRequests"), of("AllowedRequests"));
+    (blocked.is_some() || allowed.is_some()).then(|| {
+        let n = blocked.unwrap_or(0.0);
+        (n, n + allowed.unwrap_or(0.0))
+    })
+}
+
+/// The rule that blocked most in the last minutes.
+pub fn blocking_rule<'a>(s: &Situation, acl: &'a WebAcl, minutes: usize) -> Option<&'a SafeText> {
+    let n = |r: &AclRule| {
+        let subject = SafeText::from(format!("{} {}", acl.arn, r.metric));
+        recent_of(s, "AWS/WAFV2", &subject, &["BlockedRequests"], minutes).unwrap_or(0.0)
+    };
+    let all = acl.rules.iter().map(|r| (&r.name, n(r))).filter(|(_, n)| *n > 0.0);
+    all.max_by(|a, b| a.1.total_cmp(&b.1)).map(|(name, _)| name)
 }
 
 /// When the failures of a front began.
@@ -417,6 +438,11 @@ impl<'a> Front<'a> {
         self.all().any(|f| f.failing || self.sick()) || self.expired() || self.astray()
     }
 
+    /// Requests fail at something in front.
+    pub fn failing(&self) -> bool {
+        self.all().any(|f| f.failing)
+    }
+
     /// Instances of a Classic Load Balancer that are not in service.
     pub fn sick(&self) -> bool {
         self.classic.as_ref().is_some_and(|c| {
@@ -431,9 +457,10 @@ impl<'a> Front<'a> {
         cert.and_then(Datum::value).is_some_and(|c| super::case::certificate_fault(c, self.now).is_some())
     }
 
-    /// A record leads elsewhere.
+    /// A record leads elsewhere, or Route 53 has turned away from the one that leads here.
     pub fn astray(&self) -> bool {
         super::causes::dns::astray(self.s).is_some()
+            || super::ways::stories(self.s).iter().any(|x| x.diverted)
     }
 
     /// What stands behind failed, and does no more, while the front still does.

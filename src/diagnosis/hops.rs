@@ -4,6 +4,7 @@
 use super::fore;
 use super::path::{Leg, LegKind, Verdict};
 use super::series;
+use super::ways;
 use crate::situation::elb::{Listener, TargetHealth};
 use crate::situation::{Datum, GroupState, Reason, Situation};
 use crate::text::SafeText;
@@ -15,6 +16,7 @@ use serde::Serialize;
 pub enum HopKind {
     Client,
     Dns,
+    Waf,
     #[serde(rename = "cloudfront")]
     CloudFront,
     #[serde(rename = "api_gateway")]
@@ -35,6 +37,7 @@ impl HopKind {
         match self {
             HopKind::Client => "client",
             HopKind::Dns => "dns",
+            HopKind::Waf => "waf",
             HopKind::CloudFront => "cdn",
             HopKind::ApiGateway => "api",
             HopKind::Lambda => "lambda",
@@ -99,9 +102,10 @@ const RECENT: usize = 5;
 /// The hops of the load balancer in view, front to back. `legs` are those of
 /// [`super::path::legs`] for the same situation.
 pub fn strip(s: &Situation, legs: &[Leg]) -> Vec<Hop> {
-    let mut out = vec![client(s), dns(s)];
+    let mut out = vec![client(s), named(s, dns(s))];
     out.extend(fronts(s));
     if s.lb_arn().is_some() || out.len() == 2 {
+        out.extend(s.lb_arn().and_then(|arn| firewall(s, arn, &SafeText::default())));
         out.push(alb(s));
     } else {
         // Nothing behind is known as a load balancer: the path ends here.
@@ -112,14 +116,73 @@ pub fn strip(s: &Situation, legs: &[Leg]) -> Vec<Hop> {
         out.push(group(arn, state));
     }
     out.push(worst_target(s));
-    out.push(hop(
-        HopKind::Dependency,
-        "dependency",
-        Status::Unknown,
-        "not looked at",
-        "what the targets depend on was not looked at",
-    ));
+    out.push(dependency(s));
     out
+}
+
+/// Databases and caches that the targets may reach.
+fn dependency(s: &Situation) -> Hop {
+    let make = |status, word: String, why: String| hop(HopKind::Dependency, "dependency", status, word, why);
+    let databases = s.vpcs.values().filter_map(|v| v.databases.value()).flatten();
+    let mut all: Vec<(String, &str)> = databases.map(|d| (d.id.to_string(), d.status.as_str())).collect();
+    for c in s.beside.caches.values().filter_map(Datum::value) {
+        all.extend(c.clusters.iter().map(|c| (c.id.to_string(), c.status.as_str())));
+        all.extend(c.groups.iter().map(|(id, status, _)| (id.to_string(), status.as_str())));
+    }
+    if all.is_empty() {
+        let why = "what the targets depend on was not looked at";
+        return make(Status::Unknown, "not looked at".into(), why.into());
+    }
+    let told: Vec<String> = all.iter().map(|(id, status)| format!("{id} {status}")).collect();
+    let why = told.join(", ");
+    match all.iter().find(|(_, status)| *status != "available") {
+        Some((id, status)) => make(Status::Warn, format!("{id} {status}"), why),
+        None => make(Status::Ok, "available".into(), why),
+    }
+}
+
+/// Adds what Route 53 holds of a name with several record sets.
+fn named(s: &Situation, mut dns: Hop) -> Hop {
+    let Some(story) = ways::stories(s).into_iter().next() else { return dns };
+    if matches!(story.status, Status::Bad | Status::Warn) {
+        (dns.status, dns.word) = (story.status, story.word);
+        if s.target.value().is_some_and(|t| t.host.is_empty()) {
+            dns.name = story.host;
+        }
+    }
+    dns.why = SafeText::capped(format!("{}; {}", dns.why, story.text), 1200);
+    dns
+}
+
+/// The web ACL before something; `given` is its ARN where the thing itself
+/// says that it has one.
+fn firewall(s: &Situation, of: &SafeText, given: &SafeText) -> Option<Hop> {
+    let datum = s.beside.acls.get(of);
+    let Some(acl) = datum.and_then(Datum::value) else {
+        if given.is_empty() {
+            return None;
+        }
+        let why = datum.and_then(Datum::why_unknown).unwrap_or(Reason::NotAsked).phrase();
+        return Some(hop(HopKind::Waf, "web ACL", Status::Unknown, "unknown", why));
+    };
+    if acl.arn.is_empty() {
+        return None;
+    }
+    let make = |status, word: String, why: String| hop(HopKind::Waf, acl.name.clone(), status, word, why);
+    let Some((blocked, all)) = fore::recent_blocks(s, acl, RECENT) else {
+        let metrics = s.fronts.metrics.get(&acl.arn).map_or(Some(Reason::NotAsked), Datum::why_unknown);
+        let why = metrics.map_or("no data points".into(), |r| r.phrase());
+        return Some(make(Status::Unknown, "unknown".into(), format!("what it blocks: {why}")));
+    };
+    if blocked < 0.5 {
+        return Some(make(Status::Ok, "no blocks".into(), format!("it blocked nothing in {RECENT} min")));
+    }
+    let rule = fore::blocking_rule(s, acl, RECENT).map_or(String::new(), |r| format!(", most by {r}"));
+    let why = format!("it blocked {blocked:.0} of {all:.0} requests in {RECENT} min{rule}");
+    let share = blocked / all.max(1.0);
+    // Some blocks are every day's.
+    let status = if share >= 0.2 { Status::Warn } else { Status::Ok };
+    Some(make(status, format!("blocks {:.0}%", share * 100.0), why))
 }
 
 /// What a request from here gets.
@@ -180,6 +243,8 @@ fn fronts(s: &Situation) -> Vec<Hop> {
     if !t.distribution.is_empty() {
         let d = s.fronts.distributions.get(&t.distribution);
         let name = d.and_then(Datum::value).and_then(|d| d.aliases.first()).unwrap_or(&t.distribution);
+        let acl = d.and_then(Datum::value).map(|d| d.web_acl.clone()).unwrap_or_default();
+        out.extend(firewall(s, &t.distribution, &acl));
         out.push(counted(
             s,
             HopKind::CloudFront,
@@ -192,6 +257,8 @@ fn fronts(s: &Situation) -> Vec<Hop> {
         let a = s.fronts.apis.get(&t.api);
         let known = a.and_then(Datum::value);
         let name = known.map_or(&t.api, |a| &a.name);
+        let acl = known.and_then(|a| a.stages.iter().map(|st| &st.web_acl).find(|acl| !acl.is_empty()));
+        out.extend(firewall(s, &t.api, &acl.cloned().unwrap_or_default()));
         out.push(counted(s, HopKind::ApiGateway, &t.api, name.clone(), a.and_then(Datum::why_unknown)));
         for f in known.into_iter().flat_map(|a| a.functions()) {
             out.push(function(s, f));

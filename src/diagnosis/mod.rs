@@ -2,7 +2,7 @@
 //! terminal, no cloud SDK. The console, `check`, the drill and the tests all
 //! ask here, so they cannot disagree.
 
-mod around;
+pub mod around;
 mod case;
 pub mod catalogue;
 pub mod causes;
@@ -15,6 +15,7 @@ pub mod series;
 pub mod signs;
 pub mod timeouts;
 pub mod verdict;
+pub mod ways;
 
 pub use case::Inputs;
 pub use causes::{diagnose, examine};

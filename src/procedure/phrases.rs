@@ -226,6 +226,14 @@ phrases! {
     deployment_recent(service, version, at);
     deployments_quiet(service);
     service_event(service, at, message);
+    release_at_onset(what, at, onset);
+    path_change(what, at);
+    path_change_near(what, at, onset);
+    path_changes_none();
+    record_sets(text);
+    web_acl_is(name, rules, default);
+    store_is(name, status);
+    store_ill(name, status);
     stops_none(service);
     stops_more(count);
     task_stopped(task, at, why, exits);

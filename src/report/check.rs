@@ -290,6 +290,16 @@ fn parts(s: &Situation) -> Vec<(Topic, SafeText, Reason)> {
             out.push((Topic::Function(id.clone()), what.clone(), why.clone()));
         }
     }
+    for (id, d) in &s.beside.checks {
+        for (what, why) in d.value().into_iter().flat_map(|c| &c.gaps) {
+            out.push((Topic::HealthCheck(id.clone()), what.clone(), why.clone()));
+        }
+    }
+    for (vpc, d) in &s.beside.caches {
+        for (what, why) in d.value().into_iter().flat_map(|c| &c.gaps) {
+            out.push((Topic::Caches(vpc.clone()), what.clone(), why.clone()));
+        }
+    }
     for (id, d) in &s.fronts.classics {
         if let Some(why) = d.value().and_then(|c| c.gap.clone()) {
             out.push((Topic::Classic(id.clone()), "attributes".into(), why));

@@ -3,6 +3,7 @@
 
 use super::access::AccessLog;
 use super::around::{Certificate, Changes, Database, Function, InstanceStatus, ScalingGroup};
+use super::beside::Beside;
 use super::datum::{Datum, Gap, Known, Reason};
 use super::ecs::{Service, Task, TaskDefinition};
 use super::elb::{Attributes, Listener, LoadBalancer, Rule, TargetGroup, TargetHealth, TargetKey};
@@ -135,6 +136,8 @@ pub struct Situation {
     pub hosts: BTreeMap<SafeText, Datum<Box<Host>>>,
     /// Distributions, APIs, Classic Load Balancers, records.
     pub fronts: Fronts,
+    /// Health checks of names, web ACLs, deployments, caches.
+    pub beside: Beside,
     /// Places searched for the target, by name; empty where one was searched.
     pub places: BTreeMap<SafeText, Datum<Searched>>,
     pub log_groups: Datum<Vec<LogGroup>>,
@@ -330,7 +333,10 @@ impl Situation {
             }
             // A fact under a topic it does not belong to can only come from a
             // damaged or newer journal; it is kept there and shown nowhere.
-            (topic, fact) => return self.fronts.take(topic, fact, at, src),
+            (topic, fact) => {
+                let told = self.fronts.take(topic, fact, at, src);
+                return told.or_else(|| self.beside.take(topic, fact, at, src));
+            }
         })
     }
 
@@ -505,7 +511,10 @@ impl Situation {
             Topic::Place(name) => self.places.entry(name.clone()).or_default().fail(gap),
             Topic::LogGroups => self.log_groups.fail(gap),
             Topic::Tail(g) => self.tails.entry(g.clone()).or_default().fail(gap),
-            other => self.fronts.fail(other, gap).unwrap_or(false),
+            other => {
+                let told = self.fronts.fail(other, gap.clone());
+                told.or_else(|| self.beside.fail(other, gap)).unwrap_or(false)
+            }
         }
     }
 

@@ -199,6 +199,9 @@ pub struct Stage {
     pub deployment: SafeText,
     /// When it was last updated.
     pub updated: Option<Timestamp>,
+    /// ARN of its web ACL; empty when it has none.
+    #[serde(skip_serializing_if = "blank")]
+    pub web_acl: SafeText,
 }
 
 /// What one method or route is integrated with.
@@ -297,10 +300,58 @@ pub struct Record {
     /// DNS name of the alias target; empty when it is none.
     pub alias: SafeText,
     pub values: Vec<SafeText>,
+    /// Tells several sets of one name apart; empty where there is one.
+    #[serde(skip_serializing_if = "blank")]
+    pub set: SafeText,
     pub weight: Option<u32>,
+    /// Region of a latency record; empty otherwise.
+    #[serde(skip_serializing_if = "blank")]
+    pub region: SafeText,
+    /// `PRIMARY` or `SECONDARY`; empty otherwise.
+    #[serde(skip_serializing_if = "blank")]
+    pub failover: SafeText,
+    /// Where clients are for whom it is meant: `continent EU`, `country JP`, `default`.
+    #[serde(skip_serializing_if = "blank")]
+    pub place: SafeText,
+    /// Id of its health check; empty when it has none.
+    #[serde(skip_serializing_if = "blank")]
+    pub check: SafeText,
+    /// An alias that is taken for as healthy as what it leads to.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub evaluates: bool,
+    /// What it leads to has no address any more; `None` when nobody looked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub gone: Option<bool>,
+}
+
+fn blank(text: &SafeText) -> bool {
+    text.is_empty()
+}
+
+impl Records {
+    /// Names the records lead to; those that are never answered with come last.
+    pub fn leads_to(&self) -> impl Iterator<Item = &str> {
+        let idle = |r: &&Record| r.weight == Some(0) || r.failover.as_str() == "SECONDARY";
+        let live = self.records.iter().filter(move |r| !idle(r));
+        live.chain(self.records.iter().filter(idle)).flat_map(Record::leads_to)
+    }
 }
 
 impl Record {
+    /// How Route 53 chooses among the sets of its name: `weight 70`, `failover
+    /// PRIMARY`, `latency eu-west-1`; empty for a plain record.
+    pub fn policy(&self) -> String {
+        if let Some(w) = self.weight {
+            return format!("weight {w}");
+        }
+        for (word, v) in [("failover", &self.failover), ("latency", &self.region), ("for", &self.place)] {
+            if !v.is_empty() {
+                return format!("{word} {v}");
+            }
+        }
+        if self.set.is_empty() { String::new() } else { "one of several".into() }
+    }
+
     /// Names it leads to.
     pub fn leads_to(&self) -> impl Iterator<Item = &str> {
         let names = self.values.iter().filter(|_| self.kind.as_str() == "CNAME").map(SafeText::as_str);

@@ -3,6 +3,7 @@
 
 pub mod access;
 pub mod around;
+pub mod beside;
 pub mod datum;
 pub mod ecs;
 pub mod elb;

@@ -3,6 +3,7 @@
 
 use super::access::AccessLog;
 use super::around::{Certificate, Changes, Database, Function, InstanceStatus, ScalingGroup};
+use super::beside::{Caches, HealthCheck, Release, WebAcl};
 use super::datum::Reason;
 use super::ecs::{Service, Task, TaskDefinition};
 use super::elb::{Attributes, Listener, LoadBalancer, Rule, TargetGroup, TargetHealth};
@@ -106,6 +107,15 @@ pub enum Topic {
     FrontLog(SafeText),
     /// Changes around the onset for one of these, by its id.
     FrontChanges(SafeText),
+    /// One health check of Route 53 by id.
+    HealthCheck(SafeText),
+    /// The web ACL of a load balancer or an API's stage by ARN, or of a
+    /// distribution by id.
+    WebAcl(SafeText),
+    /// Deployments of CodeDeploy around the onset, by load balancer ARN.
+    Releases(SafeText),
+    /// Caches the targets may reach, by VPC.
+    Caches(SafeText),
     /// One of several places searched for the target, by its name (`prod/eu-west-1`).
     Place(SafeText),
     /// Log groups that could be tailed.
@@ -159,6 +169,10 @@ impl Topic {
             | Topic::FrontMetrics(s)
             | Topic::FrontLog(s)
             | Topic::FrontChanges(s)
+            | Topic::HealthCheck(s)
+            | Topic::WebAcl(s)
+            | Topic::Releases(s)
+            | Topic::Caches(s)
             | Topic::Place(s)
             | Topic::Tail(s) => s.as_str(),
         }
@@ -209,6 +223,10 @@ impl Topic {
             Topic::FrontMetrics(_) => "metrics",
             Topic::FrontLog(_) => "access log",
             Topic::FrontChanges(_) => "changes",
+            Topic::HealthCheck(_) => "Route 53 health check",
+            Topic::WebAcl(_) => "web ACL",
+            Topic::Releases(_) => "CodeDeploy deployments",
+            Topic::Caches(_) => "caches",
             Topic::Place(_) => "search",
             Topic::LogGroups => "log groups",
             Topic::Tail(_) => "log tail",
@@ -292,6 +310,11 @@ pub enum Fact {
     InstanceHealth(Vec<InstanceHealth>),
     Records(Records),
     FrontLog(Box<FrontLog>),
+    HealthCheck(HealthCheck),
+    /// One with an empty ARN: none is associated.
+    WebAcl(WebAcl),
+    Releases(Vec<Release>),
+    Caches(Caches),
     Place(Searched),
     LogGroups(Vec<LogGroup>),
     /// New lines of a tail, oldest first.

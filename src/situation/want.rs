@@ -66,7 +66,9 @@ impl Want {
             | Topic::Distribution(_)
             | Topic::Api(_)
             | Topic::Classic(_)
-            | Topic::Records(_) => Want::Config,
+            | Topic::Records(_)
+            | Topic::HealthCheck(_)
+            | Topic::WebAcl(_) => Want::Config,
             Topic::LbInterfaces(_)
             | Topic::Subnets(_)
             | Topic::SecurityGroups(_)
@@ -76,13 +78,14 @@ impl Want {
             | Topic::Interfaces(_)
             | Topic::PrefixList(_) => Want::Network,
             Topic::Metrics(_) | Topic::HostMetrics(_) | Topic::FrontMetrics(_) => Want::Metrics,
-            Topic::Changes(_) | Topic::FrontChanges(_) => Want::Changes,
+            Topic::Changes(_) | Topic::FrontChanges(_) | Topic::Releases(_) => Want::Changes,
             Topic::AccessLog(_) | Topic::FrontLog(_) => Want::AccessLog,
             Topic::ListenerCertificates(_)
             | Topic::Certificate(_)
             | Topic::InstanceStatus(_)
             | Topic::Scaling(_)
             | Topic::Databases(_)
+            | Topic::Caches(_)
             | Topic::Function(_) => Want::Around,
             Topic::EcsServices(_) | Topic::EcsTasks(_) | Topic::TaskDefinition(_) => Want::Ecs,
             Topic::LogGroups => Want::LogGroups,

@@ -35,7 +35,9 @@ const CALLS: &[(&str, &str, &str, &[&str])] = &[
     ("ecs", "web-alb", "DescribeTaskDefinition", &["task definition"]),
     ("shop", "shop-alb", "DescribeListenerCertificates", &["listener certificates"]),
     ("shop", "shop-alb", "DescribeCertificate", &["certificate"]),
+    ("shop", "shop-alb", "GetWebACLForResource", &["web ACL"]),
     // What is asked only when something is wrong.
+    ("shop-broken", "shop-alb", "ListDeployments", &["CodeDeploy deployments"]),
     ("shop-broken", "shop-alb", "DescribeInstanceStatus", &["instance status"]),
     ("shop-broken", "shop-alb", "DescribeAutoScalingGroups", &["Auto Scaling groups"]),
     ("shop-broken", "shop-alb", "LookupEvents", &["changes"]),
@@ -95,7 +97,15 @@ fn family(op: &str) -> BTreeSet<&'static str> {
         &["caller identity"],
         &["metrics", "metrics of targets"],
         &["log groups", "access log"],
-        &["certificate", "Auto Scaling groups", "databases", "function"],
+        &[
+            "certificate",
+            "Auto Scaling groups",
+            "databases",
+            "function",
+            "web ACL",
+            "CodeDeploy deployments",
+            "caches",
+        ],
         &["changes"],
     ];
     let all = CALLS.iter().find(|c| c.2 == op).unwrap().3;

@@ -9,12 +9,12 @@ use serde_json::{Value, json};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-const NEAR: &str = "us-east-1";
+pub const NEAR: &str = "us-east-1";
 const FAR: &str = "eu-west-1";
 /// The account of the emulator's worlds.
 const WORLD: &str = "LABWORLD";
-const ONE: &str = "111111111111";
-const TWO: &str = "222222222222";
+pub const ONE: &str = "111111111111";
+pub const TWO: &str = "222222222222";
 
 fn in_both(options: Options) -> Options {
     let place = |region: &str| Scope { profile: None, region: Some(region.into()) };
@@ -22,7 +22,7 @@ fn in_both(options: Options) -> Options {
 }
 
 /// A load balancer with nothing behind it; its ARN and DNS name.
-fn balancer(lab: &Lab, at: (&str, &str), name: &str) -> (String, String) {
+pub fn balancer(lab: &Lab, at: (&str, &str), name: &str) -> (String, String) {
     let all = lab.aws_in(at, "ec2", "describe_subnets", &json!({}));
     let ids: Vec<&Value> =
         all["Subnets"].as_array().unwrap().iter().take(2).map(|s| &s["SubnetId"]).collect();
@@ -207,7 +207,7 @@ fn without_a_target_the_list_is_that_of_all_places_and_shows_while_it_grows() {
 // -- the program, with profiles
 
 /// An environment with the profiles `one` and `two`, each of an account.
-fn two_accounts(lab: &Lab, home: &Path) -> Vec<(String, String)> {
+pub fn two_accounts(lab: &Lab, home: &Path) -> Vec<(String, String)> {
     let profile = |name: &str, account: &str| {
         let key = Lab::key_of(account);
         format!("[profile {name}]\nregion = {NEAR}\naws_access_key_id = {key}\naws_secret_access_key = x\n")
@@ -224,7 +224,7 @@ fn two_accounts(lab: &Lab, home: &Path) -> Vec<(String, String)> {
     env
 }
 
-const BOTH: [&str; 4] = ["--profile", "one", "--profile", "two"];
+pub const BOTH: [&str; 4] = ["--profile", "one", "--profile", "two"];
 
 #[test]
 fn check_finds_what_is_in_the_second_account_and_names_the_first_when_it_fails() {

@@ -7,6 +7,7 @@ use badgate::situation::around::{
     Activity, ApplicationCheck, Certificate, ChangeEvent, Changes, Database, Function, InstanceStatus,
     ScalingGroup,
 };
+use badgate::situation::beside::{Caches, Release, WebAcl};
 use badgate::situation::metric::{MetricKey, Series};
 use badgate::situation::{Fact, Topic};
 use jiff::SignedDuration;
@@ -33,6 +34,13 @@ pub struct Evidence {
     pub series: Vec<(String, String, String, String, f64, f64)>,
     /// Id and status.
     pub databases: Vec<(String, String)>,
+    /// The web ACL before the load balancer.
+    pub acl: Option<WebAcl>,
+    /// What it blocks in a minute, before the onset and since.
+    pub blocks: Option<(f64, f64)>,
+    /// Deployments of CodeDeploy.
+    pub releases: Option<Vec<Release>>,
+    pub caches: Option<Caches>,
     /// Minutes before now, what, cause.
     pub activities: Option<Vec<(f64, String, String)>>,
     /// Days until the certificate ends.
@@ -128,6 +136,34 @@ pub fn add(shop: &mut Shop, e: &Evidence, onset: i64) {
             ..Database::default()
         });
         shop.more.push(observed(Topic::Databases(VPC.into()), Fact::Databases(all.collect())));
+    }
+    if let Some(acl) = &e.acl {
+        shop.more.push(observed(Topic::WebAcl(LB.into()), Fact::WebAcl(acl.clone())));
+        if let Some((was, is)) = e.blocks {
+            let of = |subject: String| Series {
+                key: MetricKey {
+                    namespace: "AWS/WAFV2".into(),
+                    name: "BlockedRequests".into(),
+                    stat: "Sum".into(),
+                    subject: subject.into(),
+                    az: "".into(),
+                },
+                period_s: 60,
+                points: (0..60i64)
+                    .rev()
+                    .map(|m| (before(m as f64), if m < onset { is } else { was }))
+                    .collect(),
+            };
+            let rules = acl.rules.iter().take(1).map(|r| of(format!("{} {}", acl.arn, r.metric)));
+            let all = rules.chain([of(acl.arn.to_string())]).collect();
+            shop.more.push(observed(Topic::FrontMetrics(acl.arn.clone()), Fact::Metrics(all)));
+        }
+    }
+    if let Some(list) = &e.releases {
+        shop.more.push(observed(Topic::Releases(LB.into()), Fact::Releases(list.clone())));
+    }
+    if let Some(c) = &e.caches {
+        shop.more.push(observed(Topic::Caches(VPC.into()), Fact::Caches(c.clone())));
     }
     if let Some(list) = &e.activities {
         let activities = list.iter().map(|(ago, what, cause)| Activity {

@@ -3,6 +3,7 @@
 
 use crate::world::*;
 use badgate::situation::around::{Certificate, ChangeEvent, Changes, Function};
+use badgate::situation::beside::HealthCheck;
 use badgate::situation::front::{
     Api, Behavior, Classic, Distribution, FrontLog, FrontRow, InstanceHealth, Integration, Origin, Record,
     Records, Stage, VpcLink,
@@ -65,6 +66,10 @@ pub struct Front {
     cross_zone: Option<bool>,
     /// Host name and what its alias leads to; empty: the zone is there, the record is not.
     records: BTreeMap<String, String>,
+    /// Host name and its record sets, where there are several.
+    sets: BTreeMap<String, Vec<Record>>,
+    /// Health checks of these.
+    checks: Vec<HealthCheck>,
     /// Host name asked for.
     host: Option<String>,
     /// Addresses it resolved to when it was looked for.
@@ -293,6 +298,13 @@ pub fn add(shop: &mut Shop, f: &Front) {
             records: if to.is_empty() { vec![] } else { vec![record] },
         };
         shop.more.push(observed(Topic::Records(host.as_str().into()), Fact::Records(records)));
+    }
+    for (host, list) in &f.sets {
+        let records = Records { zone: "example.com".into(), zone_id: "Z1".into(), records: list.clone() };
+        shop.more.push(observed(Topic::Records(host.as_str().into()), Fact::Records(records)));
+    }
+    for c in &f.checks {
+        shop.more.push(observed(Topic::HealthCheck(c.id.clone()), Fact::HealthCheck(c.clone())));
     }
     shop.more.insert(0, observed(Topic::Target, Fact::Target(target)));
 }

@@ -250,6 +250,11 @@ impl Fake {
         self
     }
 
+    /// The same for those who sign with this access key only.
+    pub fn on_key(&self, key: &str, operation: &str, answer: Answer) -> &Self {
+        self.on(&format!("{operation} as {key}"), answer)
+    }
+
     /// Everything that was asked.
     pub fn requests(&self) -> Vec<Seen> {
         lock(&self.script).seen.clone()
@@ -316,7 +321,8 @@ async fn serve(mut stream: TcpStream, script: Arc<Mutex<Script>>) {
 fn choose(script: &mut Script, seen: &Seen) -> Answer {
     script.seen.push(seen.clone());
     let fits = |name: &str| script.rules.iter().rposition(|(op, left, _)| op == name && *left > 0);
-    match fits(&seen.operation).or_else(|| fits("*")) {
+    let own = seen.signed_scope().and_then(|(key, ..)| fits(&format!("{} as {key}", seen.operation)));
+    match own.or_else(|| fits(&seen.operation)).or_else(|| fits("*")) {
         Some(i) => {
             script.rules[i].1 -= 1;
             script.rules[i].2.clone()

@@ -82,7 +82,7 @@ fn weight(hop: &Hop) -> u8 {
         HopKind::TargetGroup => 5,
         HopKind::Target => 4,
         HopKind::Listener => 3,
-        HopKind::Dns => 2,
+        HopKind::Dns | HopKind::Waf => 2,
         // Hardly ever known from here.
         HopKind::Client | HopKind::Dependency => 0,
     };

@@ -3,10 +3,12 @@
 
 use super::ballot::{Ballot, Seen};
 use crate::diagnosis::case::{Case, Group, TURNED_AWAY};
+use crate::diagnosis::fore;
 use crate::diagnosis::rows::{Rows, Shape};
 use crate::diagnosis::timeouts::{RuleId, Standing};
 use crate::diagnosis::verdict::Weight::{Decisive, Strong, Weak};
 use crate::situation::elb::{Action, TargetHealth};
+use crate::situation::metric::MetricKey;
 use crate::situation::{Datum, Reason, Situation};
 
 pub(super) const E502: &str = "HTTPCode_ELB_502_Count";
@@ -497,15 +499,49 @@ pub(super) fn capacity(c: &Case<'_>, b: &mut Ballot) {
     }
 }
 
+/// Requests that the web ACL blocked in the window, as part of the 4xx by the
+/// load balancer, while those step up: nearly all of them, or next to none.
+pub(super) fn blocked(c: &Case<'_>) -> Option<(f64, Seen)> {
+    let acl = c.s.beside.acls.get(&c.lb)?.value().filter(|a| !a.arn.is_empty())?;
+    let refused = c.refused_4xx();
+    if !c.refusing || refused < 1.0 {
+        return None;
+    }
+    let key = MetricKey {
+        namespace: "AWS/WAFV2".into(),
+        ..MetricKey::alb(acl.arn.clone(), "BlockedRequests", "Sum")
+    };
+    let series = c.s.series(&key);
+    let asked = c.s.fronts.metrics.get(&acl.arn)?;
+    asked.value()?;
+    let n = series.map_or(0.0, |x| x.points.iter().filter(|p| p.0 >= c.from).map(|p| p.1).sum());
+    let rule = fore::blocking_rule(c.s, acl, 60).map_or(String::new(), |r| format!(", most by rule {r}"));
+    let value = format!("web ACL {} blocked {n:.0} with {refused:.0} responses 4xx{rule}", acl.name);
+    let seen = Seen::new("blocks of the web ACL", value, "cloudwatch:GetMetricData", asked.as_of()?);
+    Some((n / refused, seen))
+}
+
 pub(super) fn auth(c: &Case<'_>, b: &mut Ballot) {
     lacks_metrics(c, b);
+    let walled = blocked(c);
+    let by_acl = walled.as_ref().is_some_and(|(part, _)| *part >= 0.5);
+    match walled {
+        Some((part, seen)) if part >= 0.8 => b.pro(Decisive, seen),
+        Some((part, seen)) if part >= 0.5 => b.pro(Strong, seen),
+        Some((part, seen)) if part < 0.1 => b.con(Weak, seen),
+        _ => {}
+    }
+    if c.refusing && c.rows.is_err() {
+        let gap = c.s.beside.acls.get(&c.lb).and_then(|d| d.gap());
+        b.lack_if("web ACL of the load balancer", gap.map(|g| g.reason.clone()));
+    }
     for name in ["ELBAuthError", "ELBAuthFailure"] {
         if c.many(name) {
             b.pro(Strong, Seen::metric(c, name));
             if c.mostly("HTTPCode_ELB_500_Count") {
                 b.pro(Decisive, Seen::metric(c, "HTTPCode_ELB_500_Count"));
             }
-        } else if c.none(name) && !c.rows_mostly(Shape::Auth) {
+        } else if c.none(name) && !c.rows_mostly(Shape::Auth) && !by_acl {
             b.con(Strong, Seen::metric(c, name));
         }
     }

@@ -137,6 +137,9 @@ pub(super) fn rejected(c: &Case<'_>, b: &mut Ballot) {
     if c.refusing {
         b.lack_if("access log rows of the refused requests", c.no_rows());
     }
+    if let Some((_, seen)) = super::alb::blocked(c).filter(|(part, _)| *part >= 0.8) {
+        b.con(Strong, seen);
+    }
     if let Ok(rows) = &c.rows {
         let n = rows.n(Shape::Rejected);
         if n >= 5.0 && c.refusing {

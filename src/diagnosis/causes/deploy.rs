@@ -2,6 +2,7 @@
 
 use super::answers::{broken, gone};
 use super::ballot::{Ballot, Seen};
+use super::caches;
 use super::target::{services, stopped};
 use crate::diagnosis::case::Case;
 use crate::diagnosis::path::Verdict;
@@ -10,6 +11,7 @@ use crate::diagnosis::timeouts::{RuleId, Standing};
 use crate::diagnosis::verdict::Weight::{self, Decisive, Strong, Weak};
 use crate::situation::around::ChangeEvent;
 use crate::situation::{Reason, short};
+use jiff::SignedDuration;
 
 const E502: &str = "HTTPCode_ELB_502_Count";
 const E503: &str = "HTTPCode_ELB_503_Count";
@@ -45,7 +47,20 @@ fn releases(c: &Case<'_>) -> Vec<Seen> {
             out.push(Seen::new(what, "was updated just before", "lambda:GetFunctionConfiguration", at));
         }
     }
-    out.extend(c.changed(RELEASES).into_iter().map(Seen::change));
+    let deployed = c.releases();
+    out.extend(deployed.iter().map(|(r, at)| {
+        let before = c.began().map_or(0, |t| t.duration_since(*at).as_mins());
+        let error = if r.error.is_empty() { String::new() } else { format!(" ({})", r.error) };
+        let value = format!("{}{error}, began {before} min before the onset", r.status);
+        let what = format!("CodeDeploy deployment {} of {}/{}", r.id, r.application, r.group);
+        Seen::new(what, value, "codedeploy:BatchGetDeployments", *at)
+    }));
+    // The trail has the call that began a deployment as well.
+    let told = |e: &ChangeEvent| {
+        e.service.starts_with("codedeploy.")
+            && deployed.iter().any(|(_, at)| e.at.duration_since(*at).abs() <= SignedDuration::from_mins(3))
+    };
+    out.extend(c.changed(RELEASES).into_iter().filter(|e| !told(e)).map(Seen::change));
     out
 }
 
@@ -113,6 +128,7 @@ pub(super) fn regression(c: &Case<'_>, b: &mut Ballot) {
                 .filter(|g| g.in_use)
                 .find_map(|g| g.state.services.gap().map(|x| x.reason.clone()))
         });
+        let unknown = unknown.or_else(|| c.no_releases());
         b.lack_if("deployments before the onset", unknown);
     }
 }
@@ -383,10 +399,10 @@ pub(super) fn database(c: &Case<'_>, b: &mut Ballot) {
         };
         b.pro(weight, Seen::sign(s));
     }
-    let any = databases(c, b);
+    let any = databases(c, b) | caches::caches(c, b, suffers);
     if !b.has_pro() && c.failing {
         if any {
-            b.lack_if("metrics of the databases", c.no_host_metrics());
+            b.lack_if("metrics of databases and caches", c.no_host_metrics());
         } else {
             b.lack_if("logs of the application", c.no_logs());
         }

@@ -6,6 +6,7 @@ mod alb;
 mod answers;
 mod api;
 mod ballot;
+mod caches;
 mod classic;
 pub(super) mod client;
 mod deploy;

@@ -1,12 +1,17 @@
 //! Step 5: the application, and what was done to it.
 
 use super::logs::sample;
+use crate::diagnosis::around;
+use crate::procedure::Evidence;
 use crate::procedure::desk::{Desk, group_name, number};
 use crate::procedure::metrics::{Count, count, fetched, highest};
 use crate::situation::{Change, Reason, Situation, Topic, short};
+use crate::text::SafeText;
 
 /// Kinds of unknown error lines that are named.
 const KINDS: usize = 5;
+/// Changes of the path that are told.
+const TOLD: usize = 12;
 
 pub(super) fn errors(d: &mut Desk<'_>) {
     let (s, w, cx) = (d.s, d.w, d.cx);
@@ -134,6 +139,59 @@ pub(super) fn deployments(d: &mut Desk<'_>) {
             }
         }
     }
+    releases(d, onset);
+}
+
+/// Deployments of CodeDeploy near the onset that go to something on the path.
+fn releases(d: &mut Desk<'_>, onset: Option<jiff::Timestamp>) {
+    let Some(datum) = d.s.beside.releases.get(&d.lb) else { return };
+    let Some((_, e)) = d.read(datum, &Topic::Releases(d.lb.clone())) else { return };
+    let near = around::timeline(d.s).into_iter().filter(|c| c.near && c.source.starts_with("codedeploy:"));
+    for c in near.take(KINDS) {
+        let onset = onset.map(|o| d.clock(o)).unwrap_or_default();
+        d.found(d.w.release_at_onset(&c.text, d.clock(c.at), onset), std::slice::from_ref(&e));
+    }
+}
+
+/// Databases and caches the application may call; what else it calls is for a
+/// person to look at.
+pub(super) fn dependencies(d: &mut Desk<'_>) {
+    let (s, w) = (d.s, d.w);
+    for (vpc, v) in &s.vpcs {
+        let asked = v.databases.value().is_some() || v.databases.gap().is_some();
+        let Some((list, e)) = asked.then(|| d.read(&v.databases, &Topic::Databases(vpc.clone()))).flatten()
+        else {
+            continue;
+        };
+        for x in list {
+            state(d, &x.id, &x.status, &e);
+        }
+    }
+    for (vpc, datum) in &s.beside.caches {
+        let topic = Topic::Caches(vpc.clone());
+        let Some((caches, e)) = d.read(datum, &topic) else { continue };
+        for x in &caches.clusters {
+            state(d, &x.id, &x.status, &e);
+        }
+        for (id, status, _) in &caches.groups {
+            state(d, id, status, &e);
+        }
+        for (at, id, text) in caches.events.iter().take(KINDS) {
+            d.info(w.service_event(id, d.clock(*at), sample(text)), std::slice::from_ref(&e));
+        }
+        for (what, why) in &caches.gaps {
+            d.missing(w.topic_of(w.topic(&topic), what), why);
+        }
+    }
+    d.by_hand();
+}
+
+fn state(d: &mut Desk<'_>, name: &SafeText, status: &SafeText, e: &Evidence) {
+    if status.as_str() == "available" {
+        d.ok(d.w.store_is(name, status), std::slice::from_ref(e));
+    } else {
+        d.found(d.w.store_ill(name, status), std::slice::from_ref(e));
+    }
 }
 
 pub(super) fn stops(d: &mut Desk<'_>) {
@@ -195,6 +253,22 @@ pub(super) fn changes(d: &mut Desk<'_>) {
                 d.found(w.change_seen(w.topic(topic), d.clock(*at)), &[]);
             }
         }
+    }
+    let onset = crate::diagnosis::series::onset(s).map(|o| o.at);
+    let recorded = around::timeline(s);
+    for c in recorded.iter().take(TOLD) {
+        let onset = onset.map(|o| d.clock(o)).unwrap_or_else(|| "-".into());
+        let e = Evidence { what: "changes".into(), source: c.source.clone(), at: c.at };
+        if c.near {
+            d.found(w.path_change_near(&c.text, d.clock(c.at), onset), &[e]);
+        } else {
+            d.info(w.path_change(&c.text, d.clock(c.at)), &[e]);
+        }
+    }
+    let told = s.lb().is_some_and(|l| l.changes.value().is_some())
+        || s.fronts.changes.values().any(|c| c.value().is_some());
+    if recorded.is_empty() && told {
+        d.info(w.path_changes_none(), &[]);
     }
     let young = s
         .vpcs

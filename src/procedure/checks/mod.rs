@@ -80,7 +80,7 @@ pub(crate) const TABLE: [(u8, &[(&str, Run)]); 10] = [
             ("app.deployments", app::deployments),
             ("app.stops", app::stops),
             ("app.changes", app::changes),
-            ("app.dependencies", by_hand),
+            ("app.dependencies", app::dependencies),
         ],
     ),
     (

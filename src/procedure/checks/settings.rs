@@ -2,6 +2,7 @@
 
 use super::prepare::forwards;
 use crate::diagnosis::timeouts::{self, RuleId, Standing};
+use crate::procedure::Evidence;
 use crate::procedure::desk::{Desk, group_name, number};
 use crate::procedure::metrics::{count, fetched};
 use crate::situation::elb::{Attributes, HealthCheck};
@@ -167,8 +168,32 @@ pub(super) fn why(d: &Desk<'_>, rule: RuleId) -> SafeText {
     }
 }
 
+/// Names with several record sets, and the web ACL: what decides before a listener.
+fn before_listeners(d: &mut Desk<'_>) {
+    let (s, w) = (d.s, d.w);
+    for x in crate::diagnosis::ways::stories(s) {
+        let e = Evidence {
+            what: "DNS records".into(),
+            source: "route53:ListResourceRecordSets".into(),
+            at: x.at,
+        };
+        if x.word.is_empty() {
+            d.info(w.record_sets(&x.text), &[e]);
+        } else {
+            d.found(w.record_sets(&x.text), &[e]);
+        }
+    }
+    for (id, datum) in &s.beside.acls {
+        let Some((acl, e)) = d.read(datum, &Topic::WebAcl(id.clone())) else { continue };
+        if !acl.arn.is_empty() {
+            d.info(w.web_acl_is(&acl.name, acl.rules.len(), &acl.default), &[e]);
+        }
+    }
+}
+
 pub(super) fn listeners(d: &mut Desk<'_>) {
     let (s, w) = (d.s, d.w);
+    before_listeners(d);
     let Some((listeners, e)) = d.read_lb(|l| &l.listeners, Topic::Listeners) else { return };
     if listeners.is_empty() {
         d.found(w.listener_none(), &[e]);

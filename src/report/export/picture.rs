@@ -9,7 +9,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
 use super::words::{first, word};
-use crate::diagnosis::{hops, path, series, timeouts};
+use crate::diagnosis::{around, hops, path, series, timeouts};
 use crate::journal::{Kind, Record};
 use crate::procedure::{Note, measured};
 use crate::report::redact::Redactor;
@@ -143,7 +143,15 @@ impl Watcher {
                 self.health(tg, o.at, Some((healthy, targets.len())), s);
             }
             (Topic::TargetHealth(tg), Fact::Unknown(_)) => self.health(tg, o.at, None, s),
-            (Topic::Changes(_), Fact::Changes(list)) => {
+            (Topic::Releases(_), Fact::Releases(_)) => {
+                for r in around::releases_of_path(s) {
+                    let Some(at) = r.created else { continue };
+                    let text = format!("CodeDeploy {} of {}/{}: {}", r.id, r.application, r.group, r.status);
+                    // What became of it is told by the newest look.
+                    self.changes.insert(r.id.clone(), CloudChange { at, text: text.into() });
+                }
+            }
+            (Topic::Changes(_) | Topic::FrontChanges(_), Fact::Changes(list)) => {
                 for e in list.events.iter().filter(|e| e.failed.is_empty()) {
                     let about: Vec<&str> = e.about.iter().take(3).map(|a| short(a)).collect();
                     let text = format!("{} by {} ({})", e.name, e.user, about.join(", "));

@@ -85,7 +85,7 @@ impl Search {
             let mut next = None;
             for (host, answer) in records {
                 if let Ok(r) = &answer {
-                    next = r.records.iter().flat_map(|x| x.leads_to()).next().map(String::from);
+                    next = r.leads_to().next().map(String::from);
                 }
                 let fact = answer.map_or_else(Fact::Unknown, Fact::Records);
                 found.also.push(told(op::LIST_RESOURCE_RECORD_SETS.id, Topic::Records(host), fact));
@@ -364,7 +364,7 @@ impl Search {
         let mut leads: Vec<String> = Vec::new();
         for (host, answer) in records {
             if let Ok(r) = &answer {
-                leads.extend(r.records.iter().flat_map(|x| x.leads_to()).map(String::from));
+                leads.extend(r.leads_to().map(String::from));
             }
             let fact = answer.map_or_else(Fact::Unknown, Fact::Records);
             also.push(told(op::LIST_RESOURCE_RECORD_SETS.id, Topic::Records(host), fact));

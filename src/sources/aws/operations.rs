@@ -210,6 +210,26 @@ operations! {
         Some("route53:ListHostedZones"), Zones, true, "the zone that holds a host name";
     LIST_RESOURCE_RECORD_SETS = "route53" "Route 53" "ListResourceRecordSets"
         Some("route53:ListResourceRecordSets"), Zones, true, "where a host name's record leads";
+    GET_HEALTH_CHECK = "route53" "Route 53" "GetHealthCheck"
+        Some("route53:GetHealthCheck"), Zones, false, "what the health check of a record looks at";
+    GET_HEALTH_CHECK_STATUS = "route53" "Route 53" "GetHealthCheckStatus"
+        Some("route53:GetHealthCheckStatus"), Zones, false, "whether the health check of a record fails";
+    GET_WEB_ACL_FOR_RESOURCE = "wafv2" "WAFV2" "GetWebACLForResource"
+        Some("wafv2:GetWebACLForResource"), Around, false, "the web ACL of a load balancer";
+    GET_WEB_ACL = "wafv2" "WAFV2" "GetWebACL"
+        Some("wafv2:GetWebACL"), Around, false, "the web ACL of a distribution or an API";
+    LIST_DEPLOYMENTS = "codedeploy" "CodeDeploy" "ListDeployments"
+        Some("codedeploy:ListDeployments"), Around, false, "deployments of CodeDeploy before the trouble began";
+    BATCH_GET_DEPLOYMENTS = "codedeploy" "CodeDeploy" "BatchGetDeployments"
+        Some("codedeploy:BatchGetDeployments"), Around, false, "deployments of CodeDeploy before the trouble began";
+    BATCH_GET_DEPLOYMENT_GROUPS = "codedeploy" "CodeDeploy" "BatchGetDeploymentGroups"
+        Some("codedeploy:BatchGetDeploymentGroups"), Around, false, "what deployments of CodeDeploy go to";
+    DESCRIBE_CACHE_CLUSTERS = "elasticache" "ElastiCache" "DescribeCacheClusters"
+        Some("elasticache:DescribeCacheClusters"), Around, false, "state of the caches behind the targets";
+    DESCRIBE_REPLICATION_GROUPS = "elasticache" "ElastiCache" "DescribeReplicationGroups"
+        Some("elasticache:DescribeReplicationGroups"), Around, false, "state of the caches' replication groups";
+    DESCRIBE_CACHE_EVENTS = "elasticache" "ElastiCache" "DescribeEvents"
+        Some("elasticache:DescribeEvents"), Around, false, "failovers and restarts of the caches";
     GET_REST_APIS = "apigateway" "API Gateway" "GetRestApis"
         Some("apigateway:GET"), Front, true, "finding a REST API by name";
     GET_REST_API = "apigateway" "API Gateway" "GetRestApi"
@@ -411,7 +431,16 @@ mod tests {
 
     #[test]
     fn every_row_is_a_read_and_names_itself() {
-        let reads = ["Describe", "List", "Get", "Filter", "Lookup", "StartLiveTail", "StartQuery"];
+        let reads = [
+            "Describe",
+            "List",
+            "Get",
+            "BatchGetDeployment",
+            "Filter",
+            "Lookup",
+            "StartLiveTail",
+            "StartQuery",
+        ];
         for op in ALL {
             // The guard reads the script of the one, and knows whose queries the others end.
             let guarded = matches!(op.id, "ssm:SendCommand" | "logs:StopQuery" | "athena:StopQueryExecution");

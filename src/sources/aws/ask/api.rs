@@ -248,6 +248,7 @@ fn stage(s: &Value) -> Stage {
         format: SafeText::capped(log.get("format").and_then(Value::as_str).unwrap_or_default(), 4096),
         deployment: word(s, "deploymentId"),
         updated: moment(s.get("lastUpdatedDate")),
+        web_acl: word(s, "webAclArn"),
     }
 }
 

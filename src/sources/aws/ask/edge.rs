@@ -2,14 +2,19 @@
 
 use super::Pages;
 use crate::situation::Reason;
+use crate::situation::beside::HealthCheck;
 use crate::situation::front::{Behavior, Distribution, Origin, Record, Records};
 use crate::sources::aws::client::Aws;
+use crate::sources::aws::names::Names;
 use crate::sources::aws::operations::{self as op, Operation};
 use crate::sources::aws::plain::{Question, encode};
+use crate::sources::aws::target::Host;
 use crate::sources::aws::xml::Node;
 use crate::text::SafeText;
 use futures::future::{join, join_all};
 use std::collections::BTreeMap;
+use std::time::Duration;
+use tokio::time::timeout;
 
 const EDGE: &str = "/2020-05-31";
 const ZONES: &str = "/2013-04-01";
@@ -17,6 +22,8 @@ const ZONES: &str = "/2013-04-01";
 const PAGES: usize = 20;
 /// Request policies that are read at most.
 const POLICIES: usize = 6;
+/// A name that is looked up besides is not waited for longer.
+const LOOKUP: Duration = Duration::from_secs(3);
 
 /// Managed policies and whether they send the viewer's Host header on.
 /// Sources: "Use managed origin request policies", "Use managed cache
@@ -311,8 +318,128 @@ fn record(n: &Node) -> Record {
             .members("ResourceRecords")
             .map(|r| SafeText::capped(host(r.text_of("Value")), 253))
             .collect(),
+        set: text(n, "SetIdentifier"),
         weight: number(n, "Weight"),
+        region: text(n, "Region"),
+        failover: text(n, "Failover"),
+        place: place(n),
+        check: text(n, "HealthCheckId"),
+        evaluates: n.at(&["AliasTarget", "EvaluateTargetHealth"]).is_some_and(|e| e.text.trim() == "true"),
+        gone: None,
     }
+}
+
+/// For whom a record is meant, by place or by address.
+fn place(n: &Node) -> SafeText {
+    if let Some(g) = n.child("GeoLocation") {
+        let (continent, country, part) =
+            (g.text_of("ContinentCode"), g.text_of("CountryCode"), g.text_of("SubdivisionCode"));
+        return match (continent, country, part) {
+            (_, "*", _) => "default".into(),
+            (_, country, "") if !country.is_empty() => SafeText::capped(format!("country {country}"), 80),
+            (_, country, part) if !country.is_empty() => SafeText::capped(format!("{country} {part}"), 80),
+            (continent, ..) => SafeText::capped(format!("continent {continent}"), 80),
+        };
+    }
+    if let Some(g) = n.child("GeoProximityLocation") {
+        let near = g.children.iter().find(|c| c.name != "Bias").map_or("", |c| c.text.trim());
+        return SafeText::capped(format!("nearest to {near}"), 80);
+    }
+    match n.child("CidrRoutingConfig") {
+        Some(c) => SafeText::capped(format!("addresses of {}", c.text_of("LocationName")), 80),
+        None => SafeText::default(),
+    }
+}
+
+/// Names that are looked up of one host's records.
+const LOOKUPS: usize = 6;
+
+/// Looks whether what records lead to has an address at all: a load balancer
+/// that was deleted takes its name with it. Only where Route 53 chooses among
+/// several, since a plain record that is dead is seen by every resolver.
+pub async fn look_up(names: &Names, records: &mut Records) {
+    if records.records.len() < 2 {
+        return;
+    }
+    let mut leads: Vec<String> = records.leads_to().map(String::from).collect();
+    leads.sort();
+    leads.dedup();
+    leads.truncate(LOOKUPS);
+    let answers = join_all(leads.iter().map(|n| async move {
+        let host = Host::Name(n.clone());
+        match timeout(LOOKUP, names.resolve(&host, None)).await {
+            Ok(Ok(r)) => Some(r.addresses.is_empty()),
+            Ok(Err(Reason::NotFound { .. })) => Some(true),
+            _ => None,
+        }
+    }))
+    .await;
+    for r in &mut records.records {
+        let told = |n: &str| leads.iter().position(|l| l == n).and_then(|i| answers[i]);
+        r.gone = r.leads_to().filter_map(told).reduce(|a, b| a && b);
+    }
+}
+
+/// A health check, and what its checkers reported last.
+pub async fn health_check(aws: &Aws, id: &str) -> Result<HealthCheck, Reason> {
+    let at = format!("{ZONES}/healthcheck/{}", encode(id));
+    let (config, status) = join(
+        xml(aws, &op::GET_HEALTH_CHECK, at.clone()),
+        xml(aws, &op::GET_HEALTH_CHECK_STATUS, format!("{at}/status")),
+    )
+    .await;
+    let root = config?;
+    let config =
+        root.at(&["HealthCheck", "HealthCheckConfig"]).ok_or_else(|| super::lacks("HealthCheckConfig"))?;
+    let mut check = checked(id, config);
+    match status {
+        Ok(root) => report(&mut check, &root),
+        // Nobody reports on those that are computed of others.
+        Err(_) if matches!(check.kind.as_str(), "CALCULATED" | "CLOUDWATCH_METRIC" | "RECOVERY_CONTROL") => {}
+        Err(reason) => check.gaps.push(("reports of the checkers".into(), reason)),
+    }
+    Ok(check)
+}
+
+fn checked(id: &str, c: &Node) -> HealthCheck {
+    let kind = text(c, "Type");
+    let host = match c.text_of("FullyQualifiedDomainName") {
+        "" => c.text_of("IPAddress"),
+        name => name,
+    };
+    let scheme = match kind.as_str() {
+        k if k.starts_with("HTTPS") => "https",
+        k if k.starts_with("HTTP") => "http",
+        _ => "tcp",
+    };
+    let port = match c.text_of("Port") {
+        "" => String::new(),
+        port => format!(":{port}"),
+    };
+    let endpoint = match host {
+        "" => String::new(),
+        host => format!("{scheme}://{host}{port}{}", c.text_of("ResourcePath")),
+    };
+    HealthCheck {
+        id: id.into(),
+        kind,
+        endpoint: SafeText::capped(endpoint, 300),
+        inverted: c.text_of("Inverted") == "true",
+        disabled: c.text_of("Disabled") == "true",
+        ..HealthCheck::default()
+    }
+}
+
+/// Takes the checkers' newest words in: `Success: ...` or `Failure: ...`.
+fn report(check: &mut HealthCheck, root: &Node) {
+    let said = root
+        .members("HealthCheckObservations")
+        .filter_map(|o| Some(o.at(&["StatusReport", "Status"])?.text.trim()).filter(|s| !s.is_empty()));
+    let said: Vec<&str> = said.collect();
+    let bad: Vec<&&str> = said.iter().filter(|s| !s.starts_with("Success")).collect();
+    check.reports = u32::try_from(said.len()).ok().filter(|n| *n > 0);
+    check.failing = u32::try_from(bad.len()).unwrap_or(u32::MAX);
+    check.why = bad.first().map(|s| SafeText::capped(**s, 160)).unwrap_or_default();
 }
 
 #[cfg(test)]
@@ -347,5 +474,78 @@ mod tests {
         let r = record(&Node::parse(doc.as_bytes()).unwrap());
         assert_eq!(r.name, "*.example.com");
         assert_eq!(r.leads_to().collect::<Vec<_>>(), ["dualstack.shop-1.elb.amazonaws.com"]);
+        assert_eq!((r.policy().as_str(), r.evaluates), ("", false), "a plain record has none");
+    }
+
+    #[test]
+    fn a_record_says_how_it_is_chosen() {
+        let of = |inside: &str| {
+            let doc = format!(
+                "<ResourceRecordSet><Name>a.example.com.</Name><Type>A</Type><SetIdentifier>s</SetIdentifier>{inside}</ResourceRecordSet>"
+            );
+            record(&Node::parse(doc.as_bytes()).unwrap())
+        };
+        let weighted = of("<Weight>0</Weight><HealthCheckId>hc-1</HealthCheckId>");
+        assert_eq!((weighted.policy().as_str(), weighted.check.as_str()), ("weight 0", "hc-1"));
+        for (inside, want) in [
+            ("<Failover>SECONDARY</Failover>", "failover SECONDARY"),
+            ("<Region>eu-west-1</Region>", "latency eu-west-1"),
+            ("<GeoLocation><ContinentCode>EU</ContinentCode></GeoLocation>", "for continent EU"),
+            ("<GeoLocation><CountryCode>*</CountryCode></GeoLocation>", "for default"),
+            (
+                "<GeoLocation><CountryCode>US</CountryCode><SubdivisionCode>CA</SubdivisionCode></GeoLocation>",
+                "for US CA",
+            ),
+            (
+                "<GeoProximityLocation><AWSRegion>us-east-1</AWSRegion><Bias>5</Bias></GeoProximityLocation>",
+                "for nearest to us-east-1",
+            ),
+            ("<MultiValueAnswer>true</MultiValueAnswer>", "one of several"),
+        ] {
+            assert_eq!(of(inside).policy(), want, "{inside}");
+        }
+        let alias = of(
+            "<AliasTarget><DNSName>x.</DNSName><EvaluateTargetHealth>true</EvaluateTargetHealth></AliasTarget>",
+        );
+        assert!(alias.evaluates);
+    }
+
+    #[test]
+    fn a_set_that_is_not_answered_with_is_followed_last() {
+        let to =
+            |alias: &str, weight| Record { alias: alias.into(), weight: Some(weight), ..Record::default() };
+        let r = Records { records: vec![to("old", 0), to("new", 5)], ..Records::default() };
+        assert_eq!(r.leads_to().collect::<Vec<_>>(), ["new", "old"]);
+    }
+
+    #[test]
+    fn what_checkers_say_is_counted() {
+        let config = r#"<HealthCheckConfig><Type>HTTPS_STR_MATCH</Type><FullyQualifiedDomainName>shop.example.com</FullyQualifiedDomainName><Port>443</Port><ResourcePath>/up</ResourcePath><Inverted>false</Inverted></HealthCheckConfig>"#;
+        let mut check = checked("hc-1", &Node::parse(config.as_bytes()).unwrap());
+        assert_eq!(check.endpoint, "https://shop.example.com:443/up");
+        let one = |s: &str| {
+            format!(
+                "<HealthCheckObservation><Region>us-east-1</Region><IPAddress>1.2.3.4</IPAddress><StatusReport><Status>{s}</Status><CheckedTime>2026-11-22T01:40:00Z</CheckedTime></StatusReport></HealthCheckObservation>"
+            )
+        };
+        let doc = format!(
+            "<GetHealthCheckStatusResponse><HealthCheckObservations>{}{}{}</HealthCheckObservations></GetHealthCheckStatusResponse>",
+            one("Failure: HTTP Status Code 502, Bad Gateway"),
+            one("Success: HTTP Status Code 200, OK"),
+            one("Failure: Connection timed out")
+        );
+        report(&mut check, &Node::parse(doc.as_bytes()).unwrap());
+        assert_eq!((check.reports, check.failing), (Some(3), 2));
+        assert_eq!(check.healthy(), Some(true), "a third is more than 18 %");
+        assert!(
+            check.phrase().contains(
+                "2 of 3 checkers fail at https://shop.example.com:443/up: Failure: HTTP Status Code 502"
+            ),
+            "{}",
+            check.phrase()
+        );
+        let mut none = checked("hc-1", &Node::parse(config.as_bytes()).unwrap());
+        report(&mut none, &Node::parse(b"<R><HealthCheckObservations/></R>").unwrap());
+        assert_eq!(none.healthy(), None);
     }
 }

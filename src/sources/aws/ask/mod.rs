@@ -4,7 +4,9 @@
 pub mod access;
 pub mod api;
 pub mod around;
+pub mod caches;
 pub mod classic;
+pub mod deploys;
 pub mod ec2;
 pub mod ecs;
 pub mod edge;
@@ -12,6 +14,7 @@ pub mod elb;
 pub mod front_log;
 pub mod hosts;
 pub mod trail;
+pub mod waf;
 
 use super::client::{Aws, Clients};
 use super::operations::Operation;

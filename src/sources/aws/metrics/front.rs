@@ -1,10 +1,11 @@
 //! Series of what stands in front of a load balancer, or without one.
 //! Sources: "Viewing CloudFront and edge function metrics", Amazon CloudFront
 //! developer guide; "Amazon API Gateway dimensions and metrics"; "Types of
-//! metrics for Lambda functions"; "CloudWatch metrics for your Network Load
+//! metrics for Lambda functions"; "AWS WAF metrics and dimensions"; "Monitoring health checks using CloudWatch"; "CloudWatch metrics for your Network Load
 //! Balancer" and "... for your Classic Load Balancer".
 
 use super::Ask;
+use crate::situation::beside::WebAcl;
 use crate::situation::elb::{LoadBalancer, TargetGroup};
 use crate::situation::front::{Api, Distribution};
 use crate::situation::metric::MetricKey;
@@ -141,6 +142,40 @@ pub fn of_function(arn: &SafeText) -> Vec<Ask> {
     FUNCTION.iter().map(|m| ask("AWS/Lambda", *m, arn.clone(), dims())).collect()
 }
 
+/// Rules of a web ACL whose blocks are counted.
+const ACL_RULES: usize = 20;
+
+/// Of a web ACL as a whole, and the blocks of its rules; the subject of a rule
+/// is `ARN METRIC`.
+pub fn of_acl(acl: &WebAcl) -> Vec<Ask> {
+    // Those of CloudFront have no region among their dimensions.
+    let region = acl.arn.split(':').nth(3).unwrap_or_default().to_string();
+    let dims = |rule: &str| {
+        let mut d = vec![("WebACL", acl.metric.to_string()), ("Rule", rule.to_string())];
+        if !acl.is_global() {
+            d.push(("Region", region.clone()));
+        }
+        d
+    };
+    let mut out = vec![
+        ask("AWS/WAFV2", ("BlockedRequests", "Sum"), acl.arn.clone(), dims("ALL")),
+        ask("AWS/WAFV2", ("AllowedRequests", "Sum"), acl.arn.clone(), dims("ALL")),
+    ];
+    let blocking =
+        acl.rules.iter().filter(|r| matches!(r.action.as_str(), "block" | "group") && !r.metric.is_empty());
+    for r in blocking.take(ACL_RULES) {
+        let subject = format!("{} {}", acl.arn, r.metric);
+        out.push(ask("AWS/WAFV2", ("BlockedRequests", "Sum"), subject, dims(&r.metric)));
+    }
+    out
+}
+
+/// Of a health check of Route 53: 1 healthy, 0 not. In one region only.
+pub fn of_check(id: &SafeText) -> Vec<Ask> {
+    let dims = vec![("HealthCheckId", id.to_string())];
+    vec![ask("AWS/Route53", ("HealthCheckStatus", "Minimum"), id.clone(), dims)]
+}
+
 /// Of a Classic Load Balancer.
 pub fn of_classic(name: &SafeText) -> Vec<Ask> {
     let dims = || vec![("LoadBalancerName", name.to_string())];
@@ -188,5 +223,26 @@ mod tests {
             [("ApiId", "a1".to_string())],
             "a stage that is not there counts nothing"
         );
+    }
+
+    #[test]
+    fn a_web_acl_of_cloudfront_has_no_region() {
+        let rule = |name: &str, action: &str| crate::situation::beside::AclRule {
+            name: name.into(),
+            metric: format!("{name}-m").into(),
+            action: action.into(),
+        };
+        let acl = WebAcl {
+            arn: "arn:aws:wafv2:eu-west-1:1:regional/webacl/shop/8a".into(),
+            metric: "shop".into(),
+            rules: vec![rule("rate", "block"), rule("seen", "count")],
+            ..WebAcl::default()
+        };
+        let asks = of_acl(&acl);
+        assert_eq!(asks.len(), 3, "what only counts blocks nothing");
+        assert!(asks[0].dimensions.contains(&("Region", "eu-west-1".to_string())));
+        assert_eq!(asks[2].dimensions[1], ("Rule", "rate-m".to_string()));
+        let global = WebAcl { arn: "arn:aws:wafv2:us-east-1:1:global/webacl/shop/8a".into(), ..acl };
+        assert!(of_acl(&global).iter().all(|a| a.dimensions.len() == 2));
     }
 }

@@ -1,5 +1,5 @@
 //! Series of what stands behind a load balancer: instances, ECS services,
-//! functions, databases. Which combination of dimensions the agent on an
+//! functions, databases, caches. Which combination of dimensions the agent on an
 //! instance publishes with is its owner's choice, so that is looked up.
 
 use super::{Ask, Window};
@@ -27,6 +27,8 @@ pub struct Hosts {
     pub functions: Vec<SafeText>,
     /// Database ids.
     pub databases: Vec<SafeText>,
+    /// Cache cluster ids.
+    pub caches: Vec<SafeText>,
 }
 
 impl Hosts {
@@ -36,6 +38,7 @@ impl Hosts {
             && self.services.is_empty()
             && self.functions.is_empty()
             && self.databases.is_empty()
+            && self.caches.is_empty()
     }
 }
 
@@ -64,6 +67,13 @@ const DATABASE: [(&str, &str); 5] = [
     ("FreeStorageSpace", "Minimum"),
     ("FreeableMemory", "Minimum"),
     ("DiskQueueDepth", "Average"),
+];
+const CACHE: [(&str, &str); 5] = [
+    ("CurrConnections", "Maximum"),
+    ("EngineCPUUtilization", "Average"),
+    ("CPUUtilization", "Average"),
+    ("Evictions", "Sum"),
+    ("DatabaseMemoryUsagePercentage", "Maximum"),
 ];
 /// Of the agent on an instance.
 const AGENT: [&str; 3] = ["mem_used_percent", "disk_used_percent", "swap_used_percent"];
@@ -106,6 +116,12 @@ fn plan(hosts: &Hosts) -> Vec<Ask> {
         out.extend(DATABASE.map(|(name, stat)| Ask {
             key: key("AWS/RDS", name, stat, id.clone()),
             dimensions: vec![("DBInstanceIdentifier", id.to_string())],
+        }));
+    }
+    for id in &hosts.caches {
+        out.extend(CACHE.map(|(name, stat)| Ask {
+            key: key("AWS/ElastiCache", name, stat, id.clone()),
+            dimensions: vec![("CacheClusterId", id.to_string())],
         }));
     }
     out
@@ -189,6 +205,7 @@ mod tests {
             services: vec![("prod".into(), "web".into(), "arn:svc".into())],
             functions: vec!["arn:aws:lambda:r:1:function:quotes:live".into()],
             databases: vec!["shopdb".into()],
+            caches: vec!["shop-001".into()],
         };
         let asks = plan(&hosts);
         let dims = |ns: &str| {
@@ -197,6 +214,7 @@ mod tests {
         assert_eq!(dims("AWS/EC2"), [("InstanceId", "i-1".to_string())]);
         assert_eq!(dims("AWS/Lambda"), [("FunctionName", "quotes".to_string())]);
         assert_eq!(dims("AWS/ECS").len(), 2);
-        assert_eq!(asks.len(), 18);
+        assert_eq!(dims("AWS/ElastiCache"), [("CacheClusterId", "shop-001".to_string())]);
+        assert_eq!(asks.len(), 23);
     }
 }

@@ -32,7 +32,7 @@ use jiff::{SignedDuration, Span, Timestamp};
 use std::collections::BTreeMap;
 use std::time::Instant;
 
-pub use front::{of_api, of_classic, of_distribution, of_function};
+pub use front::{of_acl, of_api, of_check, of_classic, of_distribution, of_function};
 pub use hosts::{Hosts, ask as ask_hosts};
 pub use plan::{Ask, plan};
 

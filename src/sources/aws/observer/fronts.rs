@@ -3,7 +3,7 @@
 
 use super::plan::{Ask, Plan, Work};
 use crate::diagnosis::fore;
-use crate::situation::front::{Api, Classic, Distribution};
+use crate::situation::front::{Api, Classic, Distribution, Stage};
 use crate::situation::{ResolvedTarget, Situation, Topic};
 use crate::sources::aws::metrics;
 use crate::text::SafeText;
@@ -11,6 +11,8 @@ use crate::text::SafeText;
 /// Functions and names that are looked at.
 const FUNCTIONS: usize = 10;
 const NAMES: usize = 12;
+/// Health checks that are read: Route 53 allows five calls a second to all of an account.
+const CHECKS: usize = 6;
 
 /// What the target led to besides a load balancer.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -51,7 +53,7 @@ pub enum FrontPlace {
 }
 
 impl Plan {
-    pub(super) fn fronts(&mut self, s: &Situation, front: &Front) {
+    pub(super) fn fronts(&mut self, s: &Situation, front: &Front, ssm: bool) {
         let mut names: Vec<SafeText> = Vec::new();
         if front.host.contains('.') && front.host.parse::<std::net::IpAddr>().is_err() {
             names.push(front.host.clone());
@@ -63,7 +65,7 @@ impl Plan {
             self.api(s, &front.api);
         }
         if !front.classic.is_empty() {
-            self.classic(s, &front.classic);
+            self.classic(s, &front.classic, ssm);
         }
         if !front.function.is_empty() {
             let arn = &front.function;
@@ -83,6 +85,32 @@ impl Plan {
         if !names.is_empty() {
             self.0.push((Ask::Records, Work::Records(names)));
         }
+        let mut checks: Vec<&SafeText> = s
+            .fronts
+            .records
+            .values()
+            .filter_map(|d| d.value())
+            .flat_map(|r| &r.records)
+            .map(|r| &r.check)
+            .filter(|id| !id.is_empty())
+            .collect();
+        checks.sort();
+        checks.dedup();
+        for id in checks.into_iter().take(CHECKS) {
+            self.add(Topic::HealthCheck(id.clone()), Work::HealthCheck(id.clone()));
+            let work = Work::FrontMetrics { id: id.clone(), asks: metrics::of_check(id), global: true };
+            self.add(Topic::FrontMetrics(id.clone()), work);
+        }
+    }
+
+    /// The web ACL before something, and what it blocks. `acl` is its ARN
+    /// where the thing itself says it.
+    pub(super) fn firewall(&mut self, s: &Situation, of: &SafeText, acl: &SafeText) {
+        self.add(Topic::WebAcl(of.clone()), Work::WebAcl { of: of.clone(), acl: acl.clone() });
+        let known = s.beside.acls.get(of).and_then(|d| d.value());
+        let Some(a) = known.filter(|a| !a.arn.is_empty() && !a.metric.is_empty()) else { return };
+        let work = Work::FrontMetrics { id: a.arn.clone(), asks: metrics::of_acl(a), global: a.is_global() };
+        self.add(Topic::FrontMetrics(a.arn.clone()), work);
     }
 
     fn distribution(&mut self, s: &Situation, id: &SafeText, names: &mut Vec<SafeText>) {
@@ -98,6 +126,9 @@ impl Plan {
             );
         }
         let Some(d) = known else { return };
+        if !d.web_acl.is_empty() {
+            self.firewall(s, id, &d.web_acl);
+        }
         names.extend(d.aliases.iter().cloned());
         names.extend(d.used().into_iter().filter(|o| o.kind.as_str() == "custom").map(|o| o.domain.clone()));
         if d.certificate.contains(":acm:") {
@@ -118,6 +149,10 @@ impl Plan {
         let stage = known.map(|a| a.stage.clone()).unwrap_or_default();
         self.add(Topic::Api(id.clone()), Work::Api { id: id.clone(), stage });
         let Some(api) = known else { return };
+        let ours = |st: &&Stage| api.stage.is_empty() || st.name == api.stage;
+        if let Some(st) = api.stages.iter().filter(ours).find(|st| !st.web_acl.is_empty()) {
+            self.firewall(s, id, &st.web_acl);
+        }
         let mut asks = metrics::of_api(api);
         let functions = api.functions();
         for arn in functions.iter().take(FUNCTIONS) {
@@ -133,7 +168,7 @@ impl Plan {
         }
     }
 
-    fn classic(&mut self, s: &Situation, name: &SafeText) {
+    fn classic(&mut self, s: &Situation, name: &SafeText, ssm: bool) {
         self.add(Topic::InstanceHealth(name.clone()), Work::InstanceHealth(name.clone()));
         self.add(Topic::Classic(name.clone()), Work::Classic(name.clone()));
         let asks = metrics::of_classic(name);
@@ -150,7 +185,15 @@ impl Plan {
         about.extend(c.security_groups.iter().chain(&c.instances).cloned());
         let account = s.identity.value().map(|i| i.account.clone()).unwrap_or_default();
         let identified = s.identity.value().is_some() || s.identity.gap().is_some();
-        if self.changes(s, name, about) && identified {
+        let troubled = self.changes(s, name, about);
+        if troubled {
+            let work = Work::Releases { of: name.clone(), onset: fore::onset(s, name) };
+            self.add(Topic::Releases(name.clone()), work);
+            if ssm {
+                self.classic_hosts(s, c);
+            }
+        }
+        if troubled && identified {
             let place = FrontPlace::Classic(Box::new(c.clone()), account);
             self.add(Topic::FrontLog(name.clone()), Work::FrontLog { place, onset: fore::onset(s, name) });
         }

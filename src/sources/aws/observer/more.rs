@@ -5,8 +5,9 @@
 use super::plan::{Ask, Plan, Work};
 use crate::diagnosis::series;
 use crate::situation::elb::TargetGroup;
+use crate::situation::front::Classic;
 use crate::situation::metric::MetricKey;
-use crate::situation::net::Peer;
+use crate::situation::net::{Peer, SgRule};
 use crate::situation::{LbState, Situation, Topic};
 use crate::sources::aws::ask::access;
 use crate::sources::aws::ask::hosts::HostAsk;
@@ -15,6 +16,7 @@ use crate::sources::host::Local;
 use crate::text::SafeText;
 use jiff::Timestamp;
 use std::collections::BTreeSet;
+use std::net::IpAddr;
 
 /// Certificates and functions that are read at most.
 const CERTIFICATES: usize = 12;
@@ -27,6 +29,9 @@ const FEW: f64 = 3.0;
 const FEW_REFUSED: f64 = 20.0;
 /// Ports of databases, caches and brokers.
 const STORES: [u16; 9] = [3306, 5432, 1433, 1521, 27017, 6379, 11211, 9092, 50000];
+/// Ports of caches: Redis and Valkey, the same with a port of its own for
+/// replicas, Memcached.
+const CACHE_PORTS: [u16; 3] = [6379, 6380, 11211];
 
 /// Is something wrong? `None` while it can't be said.
 fn trouble(s: &Situation, lb: &SafeText, state: &LbState, groups: &[&TargetGroup]) -> Option<bool> {
@@ -98,10 +103,50 @@ fn reaches_a_store(s: &Situation, vpc: &SafeText, groups: &[&TargetGroup]) -> bo
     })
 }
 
+/// Security groups of the VPC that let the targets in on a port of a cache, by
+/// their groups or by their addresses; in order.
+fn let_in(s: &Situation, vpc: &SafeText, groups: &[&TargetGroup]) -> Vec<SafeText> {
+    let ours = target_groups_of(s, vpc, groups);
+    let ids: BTreeSet<&str> = targets(s, groups).map(|(id, _)| id).collect();
+    let mut at: Vec<IpAddr> = ids.iter().filter_map(|id| id.parse().ok()).collect();
+    for id in ids.iter().filter(|id| id.starts_with("i-")) {
+        at.extend(s.instance(id).into_iter().flat_map(|i| &i.addresses));
+    }
+    let all = s.vpcs.get(vpc).and_then(|v| v.security_groups.value()).into_iter().flatten();
+    let lets = |r: &SgRule| {
+        let port = CACHE_PORTS.iter().any(|p| {
+            let p = i32::from(*p);
+            r.from_port.is_none_or(|a| a <= p) && r.to_port.is_none_or(|b| b >= p)
+        });
+        let us = match &r.peer {
+            Peer::Group { id, .. } => ours.contains(id),
+            Peer::Cidr(net) => at.iter().any(|a| net.contains(a)),
+            _ => false,
+        };
+        port && us
+    };
+    let open = all.filter(|g| !ours.contains(&g.id) && g.ingress.iter().any(lets));
+    let open: BTreeSet<SafeText> = open.map(|g| g.id.clone()).collect();
+    open.into_iter().collect()
+}
+
 /// Instances that are asked by Run Command: of those in trouble and, to
 /// compare, of the others.
 const ASKED_ILL: usize = 5;
 const ASKED_WELL: usize = 2;
+
+/// The instance that a target is, or that holds its address. Addresses of
+/// containers are not their host's: what listens there is not seen from it.
+fn instance_of(s: &Situation, target: &SafeText) -> Option<SafeText> {
+    if target.starts_with("i-") {
+        return Some(target.clone());
+    }
+    let at: IpAddr = target.parse().ok()?;
+    let mut held = s.vpcs.values().filter_map(|v| v.interfaces.value()).flatten();
+    let own = held.find(|i| i.addresses.contains(&at))?;
+    let contained = own.description.contains(":ecs:") || matches!(own.kind.as_str(), "branch" | "trunk");
+    (!contained && own.instance.starts_with("i-")).then(|| own.instance.clone())
+}
 
 impl Plan {
     /// Asks instances behind the targets what they say of themselves, once
@@ -109,7 +154,7 @@ impl Plan {
     pub(super) fn hosts(&mut self, s: &Situation, lb: &SafeText, groups: &[&TargetGroup]) {
         let Some(state) = s.lbs.get(lb) else { return };
         let groups: Vec<&TargetGroup> =
-            groups.iter().copied().filter(|g| g.target_type.as_str() == "instance").collect();
+            groups.iter().copied().filter(|g| matches!(g.target_type.as_str(), "instance" | "ip")).collect();
         let told = groups.iter().all(|g| {
             s.groups.get(&g.arn).is_some_and(|x| x.health.value().is_some() || x.health.gap().is_some())
         });
@@ -119,15 +164,35 @@ impl Plan {
         let mut asks: Vec<(bool, HostAsk)> = Vec::new();
         for g in &groups {
             let health = s.groups.get(&g.arn).and_then(|x| x.health.value()).into_iter().flatten();
-            for t in health.filter(|t| t.id.starts_with("i-")) {
+            for t in health {
+                let Some(id) = instance_of(s, &t.id) else { continue };
                 let tls = matches!(g.protocol.as_str(), "HTTPS" | "TLS");
                 let port = t.port.or(g.port);
                 let local = port.map(|p| Local::new(p, &g.health_check.path, tls));
-                if !asks.iter().any(|(_, a)| a.id == t.id) {
-                    asks.push((t.is_healthy(), HostAsk { id: t.id.clone(), local }));
+                if !asks.iter().any(|(_, a)| a.id == id) {
+                    asks.push((t.is_healthy(), HostAsk { id, local }));
                 }
             }
         }
+        self.some_hosts(asks);
+    }
+
+    /// The same of a Classic Load Balancer's instances.
+    pub(super) fn classic_hosts(&mut self, s: &Situation, c: &Classic) {
+        let Some(health) = s.fronts.instance_health.get(&c.name).and_then(|d| d.value()) else { return };
+        let behind = c.listeners.iter().find(|l| l.2.starts_with("HTTP")).or(c.listeners.first());
+        // `HTTP:8080/healthz`: the path begins at the slash.
+        let path = c.health_check.find('/').map_or("/", |at| &c.health_check[at..]);
+        let local = behind.map(|l| Local::new(l.3, path, matches!(l.2.as_str(), "HTTPS" | "SSL")));
+        let asks = health
+            .iter()
+            .filter(|i| i.id.starts_with("i-"))
+            .map(|i| (i.state.as_str() == "InService", HostAsk { id: i.id.clone(), local: local.clone() }));
+        self.some_hosts(asks.collect());
+    }
+
+    /// Some of those in trouble, and some others to compare them with.
+    fn some_hosts(&mut self, mut asks: Vec<(bool, HostAsk)>) {
         asks.sort();
         let (well, ill): (Vec<_>, Vec<_>) = asks.into_iter().partition(|(well, _)| *well);
         // Where none is ill, requests fail all the same: any of them may tell.
@@ -164,6 +229,8 @@ impl Plan {
                     | Topic::InstanceStatus(_)
                     | Topic::Scaling(_)
                     | Topic::Databases(_)
+                    | Topic::Releases(_)
+                    | Topic::Caches(_)
             )
         });
         if trouble(s, lb, state, groups) != Some(true) && !open {
@@ -178,6 +245,7 @@ impl Plan {
             resources.extend(state.lb.value().into_iter().flat_map(|l| l.security_groups.iter().cloned()));
             let work = Work::Changes { lb: lb.clone(), onset, resources };
             self.add(Topic::Changes(lb.clone()), work);
+            self.add(Topic::Releases(lb.clone()), Work::Releases { of: lb.clone(), onset });
             if let Some(attributes) = state.attributes.value() {
                 let place = access::place(attributes);
                 let work = Work::AccessLog { lb: lb.clone(), place, onset };
@@ -205,6 +273,11 @@ impl Plan {
             }
             if reaches_a_store(s, vpc, groups) {
                 self.add(Topic::Databases((*vpc).clone()), Work::Databases((*vpc).clone()));
+            }
+            let open = let_in(s, vpc, groups);
+            if !open.is_empty() {
+                let work = Work::Caches { vpc: (*vpc).clone(), groups: open };
+                self.add(Topic::Caches((*vpc).clone()), work);
             }
         }
         self.host_metrics(s, lb, groups, instances, functions.into_iter().collect());
@@ -257,15 +330,171 @@ impl Plan {
                 None => return,
             }
         }
+        let asked = self.0.iter().filter_map(|(a, _)| match a {
+            Ask::Topic(Topic::Caches(vpc)) => Some(vpc),
+            _ => None,
+        });
+        let mut caches = Vec::new();
+        for vpc in asked {
+            let d = s.beside.caches.get(vpc);
+            match d.and_then(|d| d.value()) {
+                Some(c) => caches.extend(c.clusters.iter().map(|c| c.id.clone())),
+                None if d.is_some_and(|d| d.gap().is_some()) => {}
+                None => return,
+            }
+        }
         let services = servers.filter_map(|g| s.groups.get(&g.arn)?.services.value()).flatten();
         let services = services
             .map(|x| {
                 (SafeText::from(crate::situation::short_name(&x.cluster)), x.name.clone(), x.arn.clone())
             })
             .collect();
-        let hosts = Hosts { instances, services, functions, databases };
+        let hosts = Hosts { instances, services, functions, databases, caches };
         if !open && !hosts.is_empty() {
             self.add(Topic::HostMetrics(lb.clone()), Work::HostMetrics { lb: lb.clone(), hosts });
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::situation::elb::{HealthCheck, TargetHealth};
+    use crate::situation::front::InstanceHealth;
+    use crate::situation::net::{Instance, Interface, Protocol, SecurityGroup};
+    use crate::situation::{Fact, Observation};
+
+    const TG: &str = "arn:aws:elasticloadbalancing:r:1:targetgroup/web/73e2";
+
+    fn learn(s: &mut Situation, topic: Topic, fact: Fact) {
+        let at = "2026-11-22T02:00:00Z".parse().unwrap();
+        s.apply(&Observation { at, source: "test".into(), topic, fact, took_ms: 0 });
+    }
+
+    fn held(at: &str, instance: &str, description: &str, kind: &str) -> Interface {
+        Interface {
+            addresses: vec![at.parse().unwrap()],
+            instance: instance.into(),
+            description: description.into(),
+            kind: kind.into(),
+            vpc: "vpc-1".into(),
+            groups: vec!["sg-app".into()],
+            ..Interface::default()
+        }
+    }
+
+    #[test]
+    fn an_address_is_asked_of_the_instance_that_holds_it_and_never_of_a_containers_host() {
+        let mut s = Situation::new();
+        let all = vec![
+            held("10.0.1.5", "i-1", "", "interface"),
+            held("10.0.1.6", "i-2", "arn:aws:ecs:r:1:attachment/9c", "interface"),
+            held("10.0.1.7", "i-3", "", "branch"),
+            held("10.0.1.8", "", "RDSNetworkInterface", "interface"),
+        ];
+        learn(&mut s, Topic::Interfaces("vpc-1".into()), Fact::Interfaces(all));
+        let of = |t: &str| instance_of(&s, &t.into()).map(|i| i.to_string());
+        assert_eq!(of("10.0.1.5").as_deref(), Some("i-1"));
+        assert_eq!(of("i-9").as_deref(), Some("i-9"));
+        for other in ["10.0.1.6", "10.0.1.7", "10.0.1.8", "10.0.1.9", "arn:aws:lambda:r:1:function:f"] {
+            assert_eq!(of(other), None, "{other}");
+        }
+    }
+
+    #[test]
+    fn addresses_in_trouble_are_asked_by_run_command() {
+        let mut s = Situation::new();
+        let lb: SafeText = "arn:aws:elasticloadbalancing:r:1:loadbalancer/app/shop/50dc".into();
+        let group = TargetGroup {
+            arn: TG.into(),
+            vpc: "vpc-1".into(),
+            target_type: "ip".into(),
+            protocol: "HTTP".into(),
+            port: Some(8080),
+            health_check: HealthCheck { path: "/up".into(), ..HealthCheck::default() },
+            ..TargetGroup::default()
+        };
+        learn(&mut s, Topic::TargetGroups(lb.clone()), Fact::TargetGroups(vec![group.clone()]));
+        learn(
+            &mut s,
+            Topic::Interfaces("vpc-1".into()),
+            Fact::Interfaces(vec![held("10.0.1.5", "i-1", "", "interface")]),
+        );
+        let target =
+            TargetHealth { id: "10.0.1.5".into(), state: "unhealthy".into(), ..TargetHealth::default() };
+        learn(&mut s, Topic::TargetHealth(TG.into()), Fact::TargetHealth(vec![target]));
+        let mut plan = Plan(Vec::new());
+        plan.hosts(&s, &lb, &[&group]);
+        let want = HostAsk { id: "i-1".into(), local: Some(Local::new(8080, "/up", false)) };
+        assert_eq!(plan.0, [(Ask::Hosts, Work::Hosts(vec![want]))]);
+    }
+
+    #[test]
+    fn instances_of_a_classic_load_balancer_are_asked_on_their_own_port() {
+        let mut s = Situation::new();
+        let one = |id: &str, state: &str| InstanceHealth {
+            id: id.into(),
+            state: state.into(),
+            ..InstanceHealth::default()
+        };
+        let health = vec![one("i-1", "InService"), one("i-2", "OutOfService")];
+        learn(&mut s, Topic::InstanceHealth("old".into()), Fact::InstanceHealth(health));
+        let c = Classic {
+            name: "old".into(),
+            listeners: vec![("TCP".into(), 22, "TCP".into(), 22), ("HTTPS".into(), 443, "HTTP".into(), 8081)],
+            health_check: "HTTP:8081/healthz".into(),
+            ..Classic::default()
+        };
+        let mut plan = Plan(Vec::new());
+        plan.classic_hosts(&s, &c);
+        let Some((Ask::Hosts, Work::Hosts(asks))) = plan.0.first() else { panic!("{:?}", plan.0) };
+        assert_eq!(asks.iter().map(|a| a.id.as_str()).collect::<Vec<_>>(), ["i-1", "i-2"]);
+        assert!(asks.iter().all(|a| a.local == Some(Local::new(8081, "/healthz", false))));
+    }
+
+    #[test]
+    fn caches_are_asked_for_where_a_group_lets_the_targets_in() {
+        let mut s = Situation::new();
+        let group = TargetGroup { arn: TG.into(), vpc: "vpc-1".into(), ..TargetGroup::default() };
+        let target = TargetHealth { id: "i-1".into(), ..TargetHealth::default() };
+        learn(&mut s, Topic::TargetHealth(TG.into()), Fact::TargetHealth(vec![target]));
+        let i = Instance {
+            id: "i-1".into(),
+            vpc: "vpc-1".into(),
+            groups: vec!["sg-app".into()],
+            addresses: vec!["10.0.1.5".parse().unwrap()],
+            ..Instance::default()
+        };
+        learn(&mut s, Topic::Instances("vpc-1".into()), Fact::Instances(vec![i]));
+        let rule = |port: i32, peer: Peer| SgRule {
+            protocol: Protocol::Tcp,
+            from_port: Some(port),
+            to_port: Some(port),
+            peer,
+            description: SafeText::default(),
+        };
+        let by_group = || Peer::Group {
+            id: "sg-app".into(),
+            owner: SafeText::default(),
+            peering: SafeText::default(),
+            peering_status: SafeText::default(),
+        };
+        let cidr = |net: &str| Peer::Cidr(net.parse().unwrap());
+        let sg = |id: &str, r: SgRule| SecurityGroup {
+            id: id.into(),
+            vpc: "vpc-1".into(),
+            ingress: vec![r],
+            ..SecurityGroup::default()
+        };
+        let all = vec![
+            sg("sg-redis", rule(6379, by_group())),
+            sg("sg-memcached", rule(11211, cidr("10.0.1.0/24"))),
+            sg("sg-far", rule(6379, cidr("10.9.0.0/16"))),
+            sg("sg-web", rule(443, by_group())),
+            sg("sg-app", rule(6379, by_group())),
+        ];
+        learn(&mut s, Topic::SecurityGroups("vpc-1".into()), Fact::SecurityGroups(all));
+        let open = let_in(&s, &"vpc-1".into(), &[&group]);
+        assert_eq!(open.iter().map(SafeText::as_str).collect::<Vec<_>>(), ["sg-memcached", "sg-redis"]);
     }
 }

@@ -350,12 +350,22 @@ impl Observer {
         let owner = match work {
             Work::Distribution(id)
             | Work::Api { id, .. }
-            | Work::FrontMetrics { id, .. }
+            | Work::WebAcl { of: id, .. }
             | Work::FrontChanges { id, .. } => of(id),
+            // Those of a web ACL or a health check are where these are.
+            Work::FrontMetrics { id, .. } => of(id).or_else(|| {
+                let mut acls = self.known.beside.acls.iter();
+                let acl = acls.find(|(_, d)| d.value().is_some_and(|a| a.arn == *id));
+                match (acl, self.known.beside.checks.contains_key(id)) {
+                    (Some((before, _)), _) => of(before),
+                    (None, true) => of(&front.distribution).or_else(|| of(&front.api)),
+                    (None, false) => None,
+                }
+            }),
             Work::FrontLog { place: FrontPlace::Edge(d), .. } => of(&d.id),
             Work::FrontLog { place: FrontPlace::Api(a), .. } => of(&a.id),
             // The zone of a public name goes with what it leads to first.
-            Work::Records(_) => of(&front.distribution).or_else(|| of(&front.api)),
+            Work::Records(_) | Work::HealthCheck(_) => of(&front.distribution).or_else(|| of(&front.api)),
             Work::Certificate(arn) if self.of_another_account(arn) => {
                 of(&front.distribution).or_else(|| of(&front.api))
             }

@@ -61,41 +61,105 @@ pub enum Work {
     Rules(SafeText),
     TargetGroups(SafeText),
     TgAttributes(SafeText),
-    Tags { lb: SafeText, arns: Vec<SafeText> },
+    Tags {
+        lb: SafeText,
+        arns: Vec<SafeText>,
+    },
     TargetHealth(SafeText),
-    LbInterfaces { lb: SafeText, dimension: String },
+    LbInterfaces {
+        lb: SafeText,
+        dimension: String,
+    },
     Subnets(SafeText),
     SecurityGroups(SafeText),
     NetworkAcls(SafeText),
     RouteTables(SafeText),
     Instances(SafeText),
-    Interfaces { vpc: SafeText, addresses: Vec<SafeText> },
+    Interfaces {
+        vpc: SafeText,
+        addresses: Vec<SafeText>,
+    },
     PrefixList(SafeText),
     EcsListing,
-    EcsServices { groups: Vec<SafeText> },
+    EcsServices {
+        groups: Vec<SafeText>,
+    },
     EcsTasks(ServiceId),
     TaskDefinition(SafeText),
-    Metrics { lb: Box<LoadBalancer>, groups: Vec<TargetGroup> },
-    HostMetrics { lb: SafeText, hosts: Hosts },
-    Changes { lb: SafeText, onset: Option<Timestamp>, resources: Vec<SafeText> },
-    AccessLog { lb: SafeText, place: Place, onset: Option<Timestamp> },
+    Metrics {
+        lb: Box<LoadBalancer>,
+        groups: Vec<TargetGroup>,
+    },
+    HostMetrics {
+        lb: SafeText,
+        hosts: Hosts,
+    },
+    Changes {
+        lb: SafeText,
+        onset: Option<Timestamp>,
+        resources: Vec<SafeText>,
+    },
+    AccessLog {
+        lb: SafeText,
+        place: Place,
+        onset: Option<Timestamp>,
+    },
     ListenerCertificates(SafeText),
     ListenerAttributes(SafeText),
     Certificate(SafeText),
-    InstanceStatus { vpc: SafeText, instances: Vec<SafeText> },
-    Scaling { lb: SafeText, groups: Vec<SafeText>, instances: Vec<SafeText> },
+    InstanceStatus {
+        vpc: SafeText,
+        instances: Vec<SafeText>,
+    },
+    Scaling {
+        lb: SafeText,
+        groups: Vec<SafeText>,
+        instances: Vec<SafeText>,
+    },
     Databases(SafeText),
     Function(SafeText),
     Distribution(SafeText),
-    Api { id: SafeText, stage: SafeText },
+    Api {
+        id: SafeText,
+        stage: SafeText,
+    },
     Classic(SafeText),
     InstanceHealth(SafeText),
     Records(Vec<SafeText>),
-    FrontMetrics { id: SafeText, asks: Vec<crate::sources::aws::metrics::Ask>, global: bool },
-    FrontLog { place: FrontPlace, onset: Option<Timestamp> },
-    FrontChanges { id: SafeText, onset: Option<Timestamp>, resources: Vec<SafeText> },
+    FrontMetrics {
+        id: SafeText,
+        asks: Vec<crate::sources::aws::metrics::Ask>,
+        global: bool,
+    },
+    FrontLog {
+        place: FrontPlace,
+        onset: Option<Timestamp>,
+    },
+    FrontChanges {
+        id: SafeText,
+        onset: Option<Timestamp>,
+        resources: Vec<SafeText>,
+    },
+    HealthCheck(SafeText),
+    /// What it protects, and the web ACL's own ARN where that is known.
+    WebAcl {
+        of: SafeText,
+        acl: SafeText,
+    },
+    Releases {
+        of: SafeText,
+        onset: Option<Timestamp>,
+    },
+    /// With the security groups that let our targets in.
+    Caches {
+        vpc: SafeText,
+        groups: Vec<SafeText>,
+    },
     LogGroups(Clues),
-    Recent { groups: Vec<SafeText>, since: Timestamp },
+    Recent {
+        groups: Vec<SafeText>,
+        since: Timestamp,
+    },
     Hosts(Vec<HostAsk>),
 }
 
@@ -122,7 +186,7 @@ pub fn plan(s: &Situation, focus: &Focus, options: &Options) -> Vec<(Ask, Work)>
     }
     // Listing what ECS has needs nothing, so it goes along with the search.
     plan.0.push((Ask::EcsListing, Work::EcsListing));
-    plan.fronts(s, &focus.front);
+    plan.fronts(s, &focus.front, options.ssm);
     if let Some(lb) = &focus.lb {
         plan.load_balancer(s, lb, focus, options.ssm);
     }
@@ -196,6 +260,9 @@ impl Plan {
             self.add(Topic::LbInterfaces(arn.clone()), work);
         }
         self.network(s, lb, &groups);
+        if arn.contains(":loadbalancer/app/") {
+            self.firewall(s, arn, &SafeText::default());
+        }
         for listener in state.and_then(|l| l.listeners.value()).into_iter().flatten() {
             if matches!(listener.protocol.as_str(), "TCP" | "TCP_UDP" | "TLS") {
                 // These have no rules, and a timer of their own.

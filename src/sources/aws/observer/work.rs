@@ -5,9 +5,12 @@ use super::plan::{Ask, Work};
 use crate::situation::ecs::{Service, Task};
 use crate::situation::{Fact, Identity, Observation, Reason, Topic};
 use crate::sources::aws::ask::ecs::{Listing, ServiceId, TaskList};
-use crate::sources::aws::ask::{access, api, around, classic, ec2, ecs, edge, elb, front_log, hosts, trail};
+use crate::sources::aws::ask::{
+    access, api, around, caches, classic, deploys, ec2, ecs, edge, elb, front_log, hosts, trail, waf,
+};
 use crate::sources::aws::client::Aws;
 use crate::sources::aws::metrics::{self, Window};
+use crate::sources::aws::names::Names;
 use crate::sources::aws::{logs, operations as op};
 use crate::text::SafeText;
 use futures::future::{join, join_all};
@@ -291,10 +294,36 @@ pub async fn run(aws: Aws, work: Work, before: Before) -> Answer {
             let asked = begin(Topic::InstanceHealth(name.clone()), &op::DESCRIBE_INSTANCE_HEALTH);
             asked.answer(classic::instance_health(aws, &name).await.map(Fact::InstanceHealth))
         }
+        Work::HealthCheck(id) => {
+            let asked = begin(Topic::HealthCheck(id.clone()), &op::GET_HEALTH_CHECK);
+            asked.answer(edge::health_check(aws, &id).await.map(Fact::HealthCheck))
+        }
+        Work::WebAcl { of, acl } => {
+            let op = if acl.is_empty() { &op::GET_WEB_ACL_FOR_RESOURCE } else { &op::GET_WEB_ACL };
+            let asked = begin(Topic::WebAcl(of.clone()), op);
+            let answer =
+                if acl.is_empty() { waf::of_resource(aws, &of).await } else { waf::by_arn(aws, &acl).await };
+            asked.answer(answer.map(Fact::WebAcl))
+        }
+        Work::Releases { of, onset } => {
+            let asked = begin(Topic::Releases(of), &op::LIST_DEPLOYMENTS);
+            let now = Timestamp::now();
+            let from = onset.unwrap_or(now).checked_sub(CHANGES_BEFORE).unwrap_or(now);
+            asked.answer(deploys::releases(aws, from, now).await.map(Fact::Releases))
+        }
+        Work::Caches { vpc, groups } => {
+            let asked = begin(Topic::Caches(vpc), &op::DESCRIBE_CACHE_CLUSTERS);
+            asked.answer(caches::caches(aws, &groups).await.map(Fact::Caches))
+        }
         Work::Records(hosts) => {
             let watch = Watch::start(&op::LIST_RESOURCE_RECORD_SETS);
-            let all = edge::records(aws, &hosts).await.into_iter();
+            let mut all = edge::records(aws, &hosts).await;
+            if let Ok(names) = Names::system(&aws.options().resolve) {
+                let found = all.iter_mut().filter_map(|(_, r)| r.as_mut().ok());
+                join_all(found.map(|r| edge::look_up(&names, r))).await;
+            }
             let told = all
+                .into_iter()
                 .map(|(h, r)| watch.observe(Topic::Records(h), r.map_or_else(Fact::Unknown, Fact::Records)));
             made(Ask::Records, told.collect())
         }
