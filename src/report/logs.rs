@@ -199,7 +199,8 @@ impl Page<'_> {
         }
         if a.unparsed > 0 {
             let share = a.unparsed as f64 / (a.rows + a.unparsed).max(1) as f64;
-            let text = format!("! {} lines could not be read ({})", number(a.unparsed), percent(share));
+            let lines = if a.unparsed == 1 { "line" } else { "lines" };
+            let text = format!("! {} {lines} could not be read ({})", number(a.unparsed), percent(share));
             let text = self.paint(&text, YELLOW);
             let _ = writeln!(self.out, "{text}");
         }
