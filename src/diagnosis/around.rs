@@ -49,16 +49,17 @@ impl Case<'_> {
 
     /// Changes that took effect near the onset and touch the path, newest first.
     pub fn changes(&self) -> Vec<&ChangeEvent> {
-        let mut all = self.changes_at_any_time();
-        all.retain(|e| self.near(e.at));
-        all
+        self.changes_at_any_time().iter().copied().filter(|e| self.near(e.at)).collect()
     }
 
     /// Changes that took effect and touch the path, whenever that was, newest first.
-    pub fn changes_at_any_time(&self) -> Vec<&ChangeEvent> {
-        let all = self.s.lb().and_then(|l| l.changes.value());
-        let path = path_ids(self.s);
-        all.into_iter().flat_map(|c| &c.events).filter(|e| e.failed.is_empty() && touches(e, &path)).collect()
+    pub fn changes_at_any_time(&self) -> &[&ChangeEvent] {
+        self.changes.get_or_init(|| {
+            let all = self.s.lb().and_then(|l| l.changes.value()).map(|c| &c.events);
+            let Some(all) = all.filter(|all| !all.is_empty()) else { return Vec::new() };
+            let path = path_ids(self.s);
+            all.iter().filter(|e| e.failed.is_empty() && touches(e, &path)).collect()
+        })
     }
 
     /// Changes by the beginning of their names.
