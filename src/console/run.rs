@@ -1,38 +1,37 @@
 //! The one task that has a terminal, a clock and channels. It turns what
 //! happens into messages, draws when something changed, and carries effects out.
 
-use super::caps::Caps;
-use super::keys::Keymap;
+mod given;
+mod signals;
+
 use super::msg::{Draft, Durability, Effect, Msg};
 use super::panes::Saved;
-use super::past::{Ask, News, Role};
+use super::past::{News, Role};
 use super::record::Journal;
-use super::state::{Face, Incident, JournalState, Metered, State};
+use super::state::{JournalState, Metered, State};
 use super::term::guard::{self, Guard};
 use super::term::input::{self, Input};
 use super::term::output::{Meter, Output};
 use super::term::parse::Typed;
 use super::term::{Screen, Tty, clipboard};
-use super::theme::Theme;
 use super::update;
-use crate::diagnosis::catalogue::Catalogue;
-use crate::procedure::Procedure;
 use crate::sources::drill::clock::Clock;
 use crate::sources::{self, Command, Event};
 use crate::text::SafeText;
 use futures::FutureExt;
 use jiff::Timestamp;
 use rustix::process::Signal;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
-use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{Notify, mpsc};
 use tokio::time::Instant;
+
+pub use given::{ConsoleConfig, Exporter, Part, Projector, Saver, Start};
+use signals::Signals;
 
 /// Least time between frames: near, and at the other end of a network.
 const FRAME_NEAR: Duration = Duration::from_millis(33);
@@ -55,104 +54,6 @@ const PLAY: Duration = Duration::from_millis(100);
 const AGES: Duration = Duration::from_millis(4500);
 /// How long the last frame may take.
 const DRAIN: Duration = Duration::from_millis(200);
-
-/// Writes the postmortem of an incident file; gives one line on where it went.
-pub type Exporter = Arc<dyn Fn() -> Result<SafeText, SafeText> + Send + Sync>;
-
-type Begin = Box<dyn FnOnce(std::sync::mpsc::Receiver<Ask>, mpsc::UnboundedSender<News>) + Send>;
-
-/// Whoever folds the past of the incident file. Nothing is read before the
-/// first thing is asked.
-pub struct Projector {
-    begin: Option<Begin>,
-    asks: std::sync::mpsc::Sender<Ask>,
-    waiting: Option<std::sync::mpsc::Receiver<Ask>>,
-    tell: mpsc::UnboundedSender<News>,
-    news: mpsc::UnboundedReceiver<News>,
-}
-
-impl Projector {
-    /// `begin` is called once: it takes what is asked and tells what is seen,
-    /// elsewhere.
-    pub fn new(
-        begin: impl FnOnce(std::sync::mpsc::Receiver<Ask>, mpsc::UnboundedSender<News>) + Send + 'static,
-    ) -> Projector {
-        let (asks, waiting) = std::sync::mpsc::channel();
-        let (tell, news) = mpsc::unbounded_channel();
-        Projector { begin: Some(Box::new(begin)), asks, waiting: Some(waiting), tell, news }
-    }
-
-    fn ask(&mut self, ask: Ask) {
-        if let (Some(begin), Some(waiting)) = (self.begin.take(), self.waiting.take()) {
-            begin(waiting, self.tell.clone());
-        }
-        // A thread that has ended has told why.
-        let _ = self.asks.send(ask);
-    }
-}
-
-/// Where a replay begins.
-#[derive(Clone, Copy, Debug)]
-pub struct Start {
-    pub ask: Ask,
-    /// Plays at once, so many seconds of the past a second.
-    pub speed: Option<u16>,
-}
-
-/// What a console is for.
-#[derive(Clone, Copy, Debug, Default)]
-pub enum Part {
-    /// It asks the source and records.
-    #[default]
-    Asks,
-    /// It follows the incident file; the source is asked when it takes over.
-    Follows,
-    /// It looks back from this moment on.
-    Replays(Start),
-}
-/// Writes log lines into a file; gives one line on where they went.
-pub type Saver = Arc<dyn Fn(Saved) -> Result<SafeText, SafeText> + Send + Sync>;
-
-/// What the command line and the config file say about the console.
-pub struct ConsoleConfig {
-    /// TARGET as typed; empty for the picker.
-    pub target: String,
-    pub incident: Incident,
-    pub caps: Caps,
-    pub theme: Theme,
-    /// A word of the profile for the header, such as `PROD`.
-    pub label: SafeText,
-    /// The header under each of several profiles, by name (empty: the default
-    /// credentials); empty where there is one, which `theme` and `label` are of.
-    pub faces: BTreeMap<SafeText, Face>,
-    pub keymap: Keymap,
-    pub procedure: Arc<Procedure>,
-    /// The causes in the same language.
-    pub words: Arc<Catalogue>,
-    /// Log groups named by the person, in force from the start.
-    pub following: Vec<SafeText>,
-    /// What `e` does; `None`: there is no incident file to export.
-    pub exporter: Option<Exporter>,
-    /// What this console is for.
-    pub part: Part,
-    /// What saving log lines does; `None`: there is nowhere to write them.
-    pub saver: Option<Saver>,
-    /// Reports of panics are appended here.
-    pub log: Option<PathBuf>,
-    /// Figures of the session are written here at the end, as JSON.
-    pub stats: Option<PathBuf>,
-    /// When the process began, for the time to the first frame.
-    pub started: std::time::Instant,
-    /// The clock of a drill; `None`: the wall clock.
-    pub clock: Option<Clock>,
-}
-
-impl ConsoleConfig {
-    /// The time the console lives in.
-    fn now(&self) -> Timestamp {
-        self.clock.as_ref().map_or_else(Timestamp::now, Clock::now)
-    }
-}
 
 /// How it ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -655,35 +556,6 @@ async fn news(journal: &mut Option<Journal>) -> Option<Msg> {
 fn next_second() -> Instant {
     let past = u64::try_from(Timestamp::now().subsec_nanosecond()).unwrap_or(0);
     Instant::now() + Duration::from_nanos(1_000_000_000 - past.min(999_999_999)) + Duration::from_millis(1)
-}
-
-/// The signals that matter, as a stream.
-struct Signals {
-    streams: Vec<(Signal, tokio::signal::unix::Signal)>,
-}
-
-impl Signals {
-    fn new() -> std::io::Result<Signals> {
-        let wanted =
-            [Signal::HUP, Signal::TERM, Signal::INT, Signal::QUIT, Signal::TSTP, Signal::CONT, Signal::WINCH];
-        let streams = wanted
-            .into_iter()
-            .map(|s| Ok((s, signal(SignalKind::from_raw(s.as_raw()))?)))
-            .collect::<std::io::Result<_>>()?;
-        Ok(Signals { streams })
-    }
-
-    async fn next(&mut self) -> Signal {
-        std::future::poll_fn(|cx| {
-            for (which, stream) in &mut self.streams {
-                if stream.poll_recv(cx).is_ready() {
-                    return std::task::Poll::Ready(*which);
-                }
-            }
-            std::task::Poll::Pending
-        })
-        .await
-    }
 }
 
 /// `run` for callers that have no runtime: makes one, and does not wait for

@@ -6,10 +6,12 @@ use super::series;
 use crate::situation::around::{Activity, ChangeEvent, ScalingGroup};
 use crate::situation::beside::Release;
 use crate::situation::metric::{MetricKey, Series};
+use crate::situation::net::Instance;
 use crate::situation::{Reason, Situation, short, short_name};
 use crate::text::SafeText;
 use jiff::{SignedDuration, Timestamp};
-use std::collections::BTreeSet;
+use std::cell::OnceCell;
+use std::collections::{BTreeSet, HashMap};
 use std::net::IpAddr;
 
 /// How long before the onset a change still counts as its neighbour.
@@ -26,6 +28,19 @@ pub(super) struct Level {
     pub now: f64,
     pub before: Option<f64>,
     pub at: Timestamp,
+}
+
+/// What several rules ask for and takes a while to gather on a path of
+/// thousands of targets: made once, when first asked for.
+#[derive(Default)]
+pub(super) struct Gathered<'a> {
+    /// Changes that touch the path.
+    changes: OnceCell<Vec<&'a ChangeEvent>>,
+    /// Instances that are targets, in order.
+    instances: OnceCell<Vec<&'a str>>,
+    by_id: OnceCell<HashMap<&'a str, &'a Instance>>,
+    /// Kinds of series there are: namespace, name, statistic.
+    kinds: OnceCell<BTreeSet<(&'a str, &'a str, &'a str)>>,
 }
 
 fn median(mut v: Vec<f64>) -> Option<f64> {
@@ -54,7 +69,7 @@ impl Case<'_> {
 
     /// Changes that took effect and touch the path, whenever that was, newest first.
     pub fn changes_at_any_time(&self) -> &[&ChangeEvent] {
-        self.changes.get_or_init(|| {
+        self.gathered.changes.get_or_init(|| {
             let all = self.s.lb().and_then(|l| l.changes.value()).map(|c| &c.events);
             let Some(all) = all.filter(|all| !all.is_empty()) else { return Vec::new() };
             let path = path_ids(self.s);
@@ -90,6 +105,13 @@ impl Case<'_> {
 
     /// A series of a host within the window and before it.
     pub fn level(&self, namespace: &'static str, name: &str, stat: &str, subject: &str) -> Option<Level> {
+        let kinds = self.gathered.kinds.get_or_init(|| {
+            let keys = self.s.metrics.keys();
+            keys.map(|k| (k.namespace.as_str(), k.name.as_str(), k.stat.as_str())).collect()
+        });
+        if !kinds.contains(&(namespace, name, stat)) {
+            return None;
+        }
         let key = MetricKey {
             namespace: namespace.into(),
             name: name.into(),
@@ -129,18 +151,34 @@ impl Case<'_> {
         self.s.lb().map_or(Some(Reason::NotAsked), |l| l.host_metrics.why_unknown())
     }
 
-    /// Ids of the instances that are targets.
-    pub fn instances(&self) -> Vec<&str> {
-        let mut all: Vec<&str> = self
-            .servers()
-            .filter_map(|g| g.targets.as_ref().ok())
-            .flat_map(|t| t.iter())
-            .map(|t| t.id.as_str())
-            .filter(|id| id.starts_with("i-"))
-            .collect();
-        all.sort_unstable();
-        all.dedup();
-        all
+    /// Ids of the instances that are targets, in order.
+    pub fn instances(&self) -> &[&str] {
+        self.gathered.instances.get_or_init(|| {
+            let known = self.groups.iter().filter(|g| g.in_use && !g.is_lambda());
+            let mut all: Vec<&str> = known
+                .filter_map(|g| g.targets.as_ref().copied().ok())
+                .flatten()
+                .map(|t| t.id.as_str())
+                .filter(|id| id.starts_with("i-"))
+                .collect();
+            all.sort_unstable();
+            all.dedup();
+            all
+        })
+    }
+
+    /// True for an instance that is a target.
+    pub fn is_target(&self, id: &str) -> bool {
+        self.instances().binary_search(&id).is_ok()
+    }
+
+    /// The instance with this id.
+    pub fn instance(&self, id: &str) -> Option<&Instance> {
+        let known = self.gathered.by_id.get_or_init(|| {
+            let all = self.s.vpcs.values().filter_map(|v| v.instances.value()).flatten();
+            all.map(|i| (i.id.as_str(), i)).collect()
+        });
+        known.get(id).copied()
     }
 
     /// Auto Scaling groups that hold our targets.
@@ -185,7 +223,7 @@ impl Case<'_> {
                     Ok(ip) => {
                         out.insert(ip);
                     }
-                    Err(_) => out.extend(self.s.instance(&t.id)?.addresses.iter().copied()),
+                    Err(_) => out.extend(self.instance(&t.id)?.addresses.iter().copied()),
                 }
             }
         }

@@ -1,18 +1,18 @@
 //! What all rules look at: the window of the failure, counts within it, the
 //! state of every group, signs in the logs. Built once for a diagnosis.
 
+use super::around::Gathered;
 use super::path::Leg;
 use super::rows::{Rows, Shape};
 use super::series::{self, Onset};
 use super::signs::{Sign, Signs};
 use super::timeouts::Chain;
-use crate::situation::around::{Certificate, ChangeEvent};
+use crate::situation::around::Certificate;
 use crate::situation::elb::{Action, TargetGroup, TargetHealth};
 use crate::situation::metric::{MetricKey, Series};
 use crate::situation::{GroupState, Reason, Situation};
 use crate::text::SafeText;
 use jiff::{SignedDuration, Timestamp};
-use std::cell::OnceCell;
 use std::collections::HashSet;
 
 /// What a diagnosis is given besides the situation: parts that are kept up to
@@ -117,9 +117,7 @@ pub(super) struct Case<'a> {
     pub misdialled: bool,
     /// Failing rows of the access log; or why they are not known.
     pub rows: Result<Rows<'a>, Reason>,
-    /// Changes that touch the path, once somebody has asked: many rules do, and
-    /// what belongs to a path of thousands of targets takes a while to gather.
-    pub changes: OnceCell<Vec<&'a ChangeEvent>>,
+    pub gathered: Gathered<'a>,
 }
 
 impl<'a> Case<'a> {
@@ -150,7 +148,7 @@ impl<'a> Case<'a> {
             uncertified: false,
             misdialled: false,
             rows: Err(Reason::NotAsked),
-            changes: OnceCell::new(),
+            gathered: Gathered::default(),
         };
         c.silent = c
             .groups

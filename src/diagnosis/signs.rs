@@ -5,9 +5,10 @@
 use crate::situation::log::LogRing;
 use crate::text::SafeText;
 use jiff::Timestamp;
+use memchr::memmem::Finder;
 use regex::bytes::{Regex, RegexBuilder};
 use serde::Deserialize;
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::OnceLock;
 
 const TEXT: &str = include_str!("../../assets/log_patterns.toml");
@@ -69,6 +70,17 @@ fn kind(line: &str) -> Option<usize> {
     t.parts.iter().position(|p| p.iter().all(|part| line.contains(part.as_str())))
 }
 
+/// The status of a row in the common forms of nginx and Apache: the number behind
+/// the quoted request.
+fn status(line: &str) -> Option<u16> {
+    static VERSION: OnceLock<Finder<'static>> = OnceLock::new();
+    let at = VERSION.get_or_init(|| Finder::new(" HTTP/")).find(line.as_bytes())?;
+    let number = line.get(at..)?.split_once("\" ")?.1.get(..4)?;
+    let (digits, end) = number.split_at_checked(3)?;
+    let status: u16 = digits.parse().ok()?;
+    (end == " " && (100..600).contains(&status)).then_some(status)
+}
+
 /// Every kind there is.
 pub fn patterns() -> &'static [Pattern] {
     &table().list
@@ -83,9 +95,14 @@ struct Hits {
     newest: Option<(Timestamp, SafeText, SafeText)>,
 }
 
+/// Minutes of which answers are kept: a day and a little.
+const MINUTES: usize = 1_500;
+
 /// Signs read from a log ring so far. Feeding it again reads only new lines.
 #[derive(Clone, Debug, Default)]
 pub struct Signs {
+    /// Rows of web servers by minute since 1970: all, and those answered 5xx.
+    answers: BTreeMap<i64, (u64, u64)>,
     next_seq: u64,
     lines: u64,
     hit: u64,
@@ -129,6 +146,14 @@ impl Signs {
         for seq in from..to {
             let Some(held) = logs.get(seq) else { continue };
             self.lines += 1;
+            if let Some(status) = status(&held.line.text) {
+                let minute = self.answers.entry(held.line.at.as_second().div_euclid(60)).or_default();
+                minute.0 += 1;
+                minute.1 += u64::from(status >= 500);
+                if self.answers.len() > MINUTES {
+                    self.answers.pop_first();
+                }
+            }
             let Some(hits) = kind(&held.line.text).and_then(|k| self.hits.get_mut(k)) else { continue };
             self.hit += 1;
             if hits.at.len() >= KEPT {
@@ -151,6 +176,13 @@ impl Signs {
     /// Lines read so far.
     pub fn lines(&self) -> u64 {
         self.lines
+    }
+
+    /// Rows of web servers among them since the minute of `from`: all, and
+    /// those answered with a 5xx.
+    pub fn answers_since(&self, from: Timestamp) -> (u64, u64) {
+        let minutes = self.answers.range(from.as_second().div_euclid(60)..);
+        minutes.fold((0, 0), |sum, (_, n)| (sum.0 + n.0, sum.1 + n.1))
     }
 
     /// Kinds with a line at or after `from`, most lines first.
@@ -247,5 +279,31 @@ mod tests {
         assert_eq!(told, [("disk-full", 3), ("kernel-oom", 1)], "a line that left the ring stays counted");
         let late = s.since("2026-11-22T01:42:00Z".parse().unwrap());
         assert_eq!((late.len(), late[0].count, late[0].before), (1, 2, 1));
+    }
+
+    #[test]
+    fn the_status_of_a_row_stands_behind_its_request() {
+        let row = |s: &str| {
+            format!(
+                "10.0.0.9 - - [22/Nov/2026:21:42:36 +0000] \"GET /a?b=1 HTTP/1.1\" {s} 381 \"-\" \"curl\""
+            )
+        };
+        assert_eq!(status(&row("502")), Some(502));
+        assert_eq!(status(&row("20")), None);
+        assert_eq!(status("AH01102: error reading status line from remote server"), None);
+        assert_eq!(status("said \"GET / HTTP/1.1\" and went"), None);
+        assert_eq!(status("\"GET / HTTP/1.1\" 50"), None);
+    }
+
+    #[test]
+    fn rows_of_web_servers_are_counted_by_the_minute() {
+        let mut ring = LogRing::new(2, 1 << 20);
+        let mut s = Signs::default();
+        for (t, status) in [("01:40:10", 200), ("01:41:00", 502), ("01:41:59", 499), ("01:42:00", 500)] {
+            push(&mut ring, t, &format!("10.0.0.9 - - \"GET / HTTP/1.1\" {status} 3"));
+            s.read(&ring, 100);
+        }
+        let since = |t: &str| s.answers_since(format!("2026-11-22T{t}Z").parse().unwrap());
+        assert_eq!((since("01:41:30"), since("01:42:00"), since("01:43:00")), ((3, 2), (1, 1), (0, 0)));
     }
 }

@@ -30,6 +30,7 @@ mod lines;
 mod paths;
 mod read;
 mod record;
+mod state;
 mod tape;
 mod worker;
 mod writer;
@@ -40,8 +41,8 @@ pub use lines::{Entry, MAX_LINE, Problem, Why};
 pub use paths::{SUFFIX, author, continued, default_dir, free_path, stem, successor};
 pub use read::{ReadError, Reader, Recovered, parse, read};
 pub use record::{Kind, Record, VERSION};
-pub use tape::{Place, Read, Tape};
-pub use writer::{
-    Durability, Held, LOG_CAP, Mode, Moved, OpenError, Options, Status, Trouble, Unflushed, Writer,
-    WriterState,
+pub use state::{
+    Durability, Held, LOG_CAP, Mode, Moved, OpenError, Options, Status, Trouble, Unflushed, WriterState,
 };
+pub use tape::{Place, Read, Tape};
+pub use writer::Writer;

@@ -225,7 +225,7 @@ pub(super) fn unreachable(c: &Case<'_>, b: &mut Ballot) {
             }
         }
         for t in targets.iter().filter(|t| !t.is_healthy()) {
-            if let Some(i) = c.s.instance(&t.id) {
+            if let Some(i) = c.instance(&t.id) {
                 if !matches!(i.state.as_str(), "running" | "") {
                     let seen = Seen::new(
                         format!("instance {}", i.id),

@@ -57,22 +57,25 @@ fn inner<'c>(c: &'c Case<'_>) -> impl Iterator<Item = &'c Leg> {
         .filter(|l| l.group.as_ref().is_none_or(|g| c.groups.iter().any(|x| x.arn == g && x.in_use)))
 }
 
+/// Blocked paths that are told one by one; of more only their number. Behind
+/// one load balancer may be a thousand security groups.
+const TOLD: usize = 20;
+
 /// One kind of stage on every leg.
 fn stage(c: &Case<'_>, b: &mut Ballot, stages: &[StageKind], source: &str) {
     let at = read_at(c);
     let (mut any, mut clear) = (false, true);
-    let mut traced = false;
+    // Blocked paths without and with a trace.
+    let (mut strong, mut decisive) = (0, 0);
     for l in inner(c) {
         any = true;
         if let Some(by) = l.blocked_by().filter(|by| stages.contains(&by.stage)) {
             clear = false;
-            let what = format!("path {} to {} on {} ({})", l.from, l.to, port(l), l.kind.word());
-            let seen = Seen::new(what, by.why.clone(), source, at);
-            if has_trace(c, l) {
-                traced = true;
-                b.pro(Decisive, seen);
-            } else {
-                b.pro(Strong, seen);
+            let (n, weight) = if has_trace(c, l) { (&mut decisive, Decisive) } else { (&mut strong, Strong) };
+            *n += 1;
+            if *n <= TOLD {
+                let what = format!("path {} to {} on {} ({})", l.from, l.to, port(l), l.kind.word());
+                b.pro(weight, Seen::new(what, by.why.clone(), source, at));
             }
             continue;
         }
@@ -97,9 +100,13 @@ fn stage(c: &Case<'_>, b: &mut Ballot, stages: &[StageKind], source: &str) {
         }
         return;
     }
+    for (n, weight) in [(strong, Strong), (decisive, Decisive)].into_iter().filter(|(n, _)| *n > TOLD) {
+        let value = format!("{} more are blocked at this stage", n - TOLD);
+        b.pro(weight, Seen::new("further paths", value, source, at));
+    }
     if clear {
         b.con(Decisive, Seen::new("every path to the targets", "allowed at this stage", source, at));
-    } else if b.has_pro() && !traced {
+    } else if b.has_pro() && decisive == 0 {
         b.dormant();
     }
 }

@@ -16,9 +16,9 @@ use jiff::{SignedDuration, Timestamp};
 /// What is looked at.
 const HOUR: SignedDuration = SignedDuration::from_hours(1);
 /// Fewer failures than this are no incident.
-const FEW: usize = 3;
+const FEW: u64 = 3;
 /// Rows of an access log fewer than this give no share.
-const ENOUGH: usize = 50;
+const ENOUGH: u64 = 50;
 
 /// What is known where no cloud is in view.
 pub(super) struct Own<'a> {
@@ -26,7 +26,7 @@ pub(super) struct Own<'a> {
     signs: Vec<Sign>,
     from: Timestamp,
     /// Rows of access logs in the window, and of these with a 5xx.
-    rows: (usize, usize),
+    rows: (u64, u64),
     lines: u64,
 }
 
@@ -40,11 +40,7 @@ impl<'a> Own<'a> {
         }
         let now = s.at?;
         let from = now.checked_sub(HOUR).unwrap_or(now);
-        let mut rows = (0, 0);
-        for status in s.logs.iter().filter(|h| h.line.at >= from).filter_map(|h| status(&h.line.text)) {
-            rows.0 += 1;
-            rows.1 += usize::from(status >= 500);
-        }
+        let rows = inputs.signs.answers_since(from);
         Some(Own { s, signs: inputs.signs.since(from), from, rows, lines: inputs.signs.lines() })
     }
 
@@ -69,13 +65,13 @@ impl<'a> Own<'a> {
     /// Judges by lines of logs, and by what probes and hosts say.
     pub fn diagnose(&self) -> Diagnosis {
         let witness = Witness::new(self.s, Some(self.from));
-        let told: usize = self
+        let told: u64 = self
             .signs
             .iter()
             .filter(|s| {
                 matches!(s.pattern.server.as_str(), "nginx" | "httpd") && !s.pattern.causes.is_empty()
             })
-            .map(|s| s.count)
+            .map(|s| s.count as u64)
             .sum();
         // Each such line is a request that was answered with a 5xx.
         let passed_on = told >= FEW && (self.rows.0 < ENOUGH || self.rows.1 > 0);
@@ -164,32 +160,3 @@ impl<'a> Own<'a> {
 
 /// Lines that say that nothing listens behind a proxy.
 const REFUSED: &[&str] = &["nginx-connect-refused", "httpd-connect-failed", "nginx-unix-missing"];
-
-/// The status of a row in the common forms of nginx and Apache: the number behind
-/// the quoted request.
-fn status(line: &str) -> Option<u16> {
-    let (_, tail) = line.split_once(" HTTP/")?;
-    let number = tail.split_once("\" ")?.1.get(..4)?;
-    let (digits, end) = number.split_at(3);
-    let status: u16 = digits.parse().ok()?;
-    (end == " " && (100..600).contains(&status)).then_some(status)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_status_of_a_row_stands_behind_its_request() {
-        let row = |s: &str| {
-            format!(
-                "10.0.0.9 - - [22/Nov/2026:21:42:36 +0000] \"GET /a?b=1 HTTP/1.1\" {s} 381 \"-\" \"curl\""
-            )
-        };
-        assert_eq!(status(&row("502")), Some(502));
-        assert_eq!(status(&row("20")), None);
-        assert_eq!(status("AH01102: error reading status line from remote server"), None);
-        assert_eq!(status("said \"GET / HTTP/1.1\" and went"), None);
-        assert_eq!(status("\"GET / HTTP/1.1\" 50"), None);
-    }
-}

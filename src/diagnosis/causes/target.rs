@@ -80,10 +80,9 @@ pub(super) fn process_down(c: &Case<'_>, b: &mut Ballot) {
 /// application from inside the instance's network (EC2 user guide: application
 /// status checks).
 fn application_checks(c: &Case<'_>, b: &mut Ballot) {
-    let ids = c.instances();
     for v in c.s.vpcs.values() {
         let at = v.status.as_of().unwrap_or(c.now);
-        for x in v.status.value().into_iter().flatten().filter(|x| ids.contains(&x.id.as_str())) {
+        for x in v.status.value().into_iter().flatten().filter(|x| c.is_target(&x.id)) {
             let silent = |k: &&ApplicationCheck| {
                 matches!(k.reason.as_str(), "ConnectionRefused" | "ConnectionReset" | "ResponseTimeout")
             };
@@ -165,8 +164,8 @@ pub(super) fn cpu(c: &Case<'_>, b: &mut Ballot) {
     let metric = "cloudwatch:GetMetricData";
     let ids: Vec<(&str, &'static str)> = c
         .instances()
-        .into_iter()
-        .map(|id| (id, "AWS/EC2"))
+        .iter()
+        .map(|id| (*id, "AWS/EC2"))
         .chain(services(c).into_iter().map(|s| (s.arn.as_str(), "AWS/ECS")))
         .collect();
     let (mut hot, mut cool, mut seen_any) = (0, 0, false);
@@ -338,11 +337,10 @@ pub(super) fn host_impaired(c: &Case<'_>, b: &mut Ballot) {
     if !on_hosts || !c.trouble() {
         return;
     }
-    let ids = c.instances();
     let (mut known, mut sound) = (0, 0);
     for v in c.s.vpcs.values() {
         let at = v.status.as_of().unwrap_or(c.now);
-        for x in v.status.value().into_iter().flatten().filter(|x| ids.contains(&x.id.as_str())) {
+        for x in v.status.value().into_iter().flatten().filter(|x| c.is_target(&x.id)) {
             known += 1;
             let checks = [
                 ("system", &x.system),
@@ -382,7 +380,7 @@ pub(super) fn host_impaired(c: &Case<'_>, b: &mut Ballot) {
         }
         b.lack_if("status checks of the instances", v.status.gap().map(|g| g.reason.clone()));
     }
-    for id in &ids {
+    for id in c.instances() {
         if let Some(l) = c.level("AWS/EC2", "StatusCheckFailed", "Maximum", id).filter(|l| l.peak >= 1.0) {
             let seen = Seen::new(
                 format!("StatusCheckFailed of {id}"),

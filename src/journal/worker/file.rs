@@ -15,7 +15,8 @@ use crate::journal::disk::{DiskFile, How};
 use crate::journal::paths::successor;
 use crate::journal::read::{ReadError, fingerprint, show};
 use crate::journal::record::Kind;
-use crate::journal::writer::{Held, Line, Mode, Moved, OpenError, Trouble, WriterState, lock};
+use crate::journal::state::{Held, Mode, Moved, OpenError, Trouble, WriterState};
+use crate::journal::writer::{Line, lock};
 use crate::text::SafeText;
 
 /// Bytes handed to the system in one write, unless one line is longer.

@@ -19,9 +19,8 @@ use serde_json::json;
 
 use super::disk::{Disk, DiskFile};
 use super::record::{Kind, Record};
-use super::writer::{
-    Held, Line, Mode, Msg, OpenError, Options, Shared, Trouble, Unflushed, WriterState, lock,
-};
+use super::state::{Held, Mode, OpenError, Options, Trouble, Unflushed, WriterState};
+use super::writer::{Line, Msg, Shared, lock};
 use crate::text::SafeText;
 
 /// Messages taken before the disk gets its turn.

@@ -163,7 +163,7 @@ impl Intercept for Guard {
         }
         let wire = match meta.service() {
             "CloudWatch" | "CloudWatch Logs" | "ECS" | "CloudTrail" | "ACM" | "Lambda" | "SSM"
-            | "API Gateway" | "ApiGatewayV2" | "Athena" => Wire::Json,
+            | "API Gateway" | "ApiGatewayV2" | "Athena" | "WAFV2" | "CodeDeploy" => Wire::Json,
             "EC2"
             | "STS"
             | "Elastic Load Balancing v2"
@@ -171,6 +171,7 @@ impl Intercept for Guard {
             | "RDS"
             | "CloudFront"
             | "Route 53"
+            | "ElastiCache"
             | "Elastic Load Balancing" => Wire::Xml,
             "S3" if meta.name() == "ListObjectsV2" => Wire::Xml,
             _ => return Ok(()),
