@@ -29,7 +29,7 @@ const SLICE: usize = 500;
 const SLICES: usize = 4;
 /// How often the file is looked at for what others append, and the disk for not
 /// answering.
-const LOOK: Duration = Duration::from_millis(400);
+const LOOK: Duration = Duration::from_millis(700);
 /// How long opening the file may take.
 const PATIENCE: Duration = Duration::from_secs(5);
 

@@ -12,11 +12,12 @@ use crate::text::SafeText;
 pub fn event(state: &mut State, event: Event, effects: &mut Vec<Effect>) {
     match event {
         Event::Observed(list) => {
+            let mut news = false;
             for o in &list {
-                observe(state, o);
+                news |= observe(state, o);
             }
             state.catch_up();
-            state.dirty = true;
+            state.dirty |= news || state.frozen.is_some();
             if list.iter().any(|o| o.topic == Topic::LogGroups) {
                 regroup(state);
             }
@@ -60,8 +61,42 @@ pub fn event(state: &mut State, event: Event, effects: &mut Vec<Effect>) {
     }
 }
 
-/// Folds one observation in and tells the timeline what it changed.
-pub fn observe(state: &mut State, o: &Observation) {
+/// Says an answer what is held already? Then only ages differ, which move on by
+/// themselves and are not worth a frame.
+fn known(state: &State, o: &Observation) -> bool {
+    let s = &state.situation;
+    match (&o.topic, &o.fact) {
+        (Topic::Tail(group), Fact::LogLines(lines)) => {
+            lines.is_empty() && s.tails.get(group).is_some_and(|d| d.value().is_some())
+        }
+        (Topic::TargetHealth(group), Fact::TargetHealth(now)) => {
+            s.groups.get(group).and_then(|g| g.health.value()).is_some_and(|held| held == now)
+        }
+        (Topic::Tail(group), Fact::Tail(now)) => {
+            s.tails.get(group).and_then(|d| d.value()).is_some_and(|held| held == now)
+        }
+        (_, Fact::Unknown(_)) | (Topic::Tags(_), _) => false,
+        // What differs from what is held is among the changes.
+        (topic, _) => match Want::of(topic) {
+            Some(Want::Network) => true,
+            Some(Want::Config) => !matches!(
+                topic,
+                Topic::Distribution(_)
+                    | Topic::Api(_)
+                    | Topic::Classic(_)
+                    | Topic::Records(_)
+                    | Topic::HealthCheck(_)
+                    | Topic::WebAcl(_)
+            ),
+            _ => false,
+        },
+    }
+}
+
+/// Folds one observation in and tells the timeline what it changed. False when
+/// it said nothing new.
+pub fn observe(state: &mut State, o: &Observation) -> bool {
+    let known = known(state, o);
     let is_log = matches!(o.fact, Fact::LogLines(_));
     if let (Some(f), false) = (&mut state.frozen, is_log) {
         f.behind += 1;
@@ -76,6 +111,7 @@ pub fn observe(state: &mut State, o: &Observation) {
     let first = !is_log && state.answered.insert(o.topic.clone());
     state.stale.touch(o, &changes, first);
     state.observed += 1;
+    let news = !known || first || !changes.is_empty();
     if !changes.is_empty() {
         let extra = (state.changes.len() + changes.len()).saturating_sub(CHANGES_KEPT);
         state.changes.drain(..extra.min(state.changes.len()));
@@ -85,6 +121,7 @@ pub fn observe(state: &mut State, o: &Observation) {
     if state.situation.target.value().is_some() {
         state.no_target = SafeText::default();
     }
+    news
 }
 
 /// Log groups that came while a person is choosing among them.

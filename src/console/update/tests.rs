@@ -517,6 +517,26 @@ fn an_idle_screen_says_the_time_and_no_more() {
 
 /// The clock alone is painted without the panes, and looks as a whole frame does.
 #[test]
+fn an_answer_that_says_what_is_known_is_no_frame() {
+    let mut sim = Sim::with_target();
+    let ill = [("i-1", "unhealthy", "Target.Timeout")];
+    sim.health(&ill).later(60).state.dirty = false;
+    sim.health(&ill);
+    assert!(!sim.state.dirty, "nothing but its age is new");
+    sim.health(&[("i-1", "healthy", "")]);
+    assert!(sim.state.dirty);
+    sim.state.dirty = false;
+    sim.observe(Topic::TargetHealth(TG.into()), Fact::Unknown(Reason::NotAsked));
+    assert!(sim.state.dirty, "a call that fails is told");
+    sim.state.dirty = false;
+    sim.health(&[("i-1", "healthy", "")]);
+    assert!(sim.state.dirty, "and that it answers again");
+    sim.keys("f").state.dirty = false;
+    sim.health(&[("i-1", "healthy", "")]);
+    assert!(sim.state.dirty, "what is frozen counts what comes");
+}
+
+#[test]
 fn the_clock_moves_alone() {
     use crate::console::term::Screen;
     let mut sim = Sim::with_target();
