@@ -28,8 +28,9 @@ const SLICE: usize = 500;
 /// Slices that may wait for the console.
 const SLICES: usize = 4;
 /// How often the file is looked at for what others append, and the disk for not
-/// answering.
-const LOOK: Duration = Duration::from_millis(700);
+/// answering. With the time a record may wait for company, what one sees is with
+/// the others within a second.
+const LOOK: Duration = Duration::from_millis(400);
 /// How long opening the file may take.
 const PATIENCE: Duration = Duration::from_secs(5);
 
