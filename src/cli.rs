@@ -174,7 +174,8 @@ struct ObserveArgs {
     /// Ask this host too, with a fixed list of commands that only read; may be repeated
     #[arg(long, value_name = "local|ssh:NAME")]
     host: Vec<Reached>,
-    /// When something is wrong, ask instances behind the targets too, by Systems Manager Run Command,
+    /// When something is wrong, ask instances behind the targets too, by Systems Manager Run Command (and ECS tasks by
+    /// ECS Exec, where it is enabled and session-manager-plugin is installed),
     /// with a fixed list of commands that only read ('badgate host --list') [default: yes for check, no for open]
     #[arg(long, value_enum, value_name = "yes|no", hide_possible_values = true)]
     ssm: Option<YesNo>,

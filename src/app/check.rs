@@ -40,7 +40,8 @@ pub fn run(args: &Check) -> Result<u8, Failure> {
     // What may run on somebody's hosts is said before it does.
     if options.ssm && args.snapshot.is_none() && std::io::stderr().is_terminal() {
         super::complain(&SafeText::from_static(
-            "badgate: should something be wrong, instances behind the target are asked by Run Command, with commands \
+            "badgate: should something be wrong, instances behind the target are asked by Run Command, and tasks by ECS \
+             Exec where it is enabled, with commands \
              that only read ('badgate host --list' shows them, '--ssm no' leaves it out)",
         ));
     }

@@ -4,9 +4,9 @@ use super::recorder::record_of;
 use super::{Failure, oneshot, print};
 use crate::cli::{Host, Way};
 use crate::journal::{Durability, author};
-use crate::report::host::{all_commands, brief_commands, commands, to_json, to_text};
+use crate::report::host::{all_commands, brief_commands, commands, inside_list, to_json, to_text};
 use crate::situation::{Fact, Observation, Topic};
-use crate::sources::host::{Asking, observe_by};
+use crate::sources::host::{Asking, Container, observe_by};
 use crate::text::SafeText;
 use std::io::{BufRead, IsTerminal, Write};
 
@@ -26,11 +26,12 @@ pub fn run(args: &Host) -> Result<u8, Failure> {
         let asking = Asking { limit: args.timeout, look: args.look };
         let direct = args.hosts.iter().filter_map(|h| match h {
             Way::Direct(host) => Some(observe_by(host, &asking)),
-            Way::Ssm(_) => None,
+            Way::Ssm(_) | Way::Ecs(_) => None,
         });
         let ids: Vec<&str> = args.hosts.iter().filter_map(instance).collect();
+        let inside: Vec<&Container> = args.hosts.iter().filter_map(container).collect();
         let (direct, others) =
-            futures::future::join(futures::future::join_all(direct), by_run_command(args, &ids)).await;
+            futures::future::join(futures::future::join_all(direct), by_the_cloud(args, &ids, &inside)).await;
         let mut all = direct.concat();
         all.extend(others);
         all
@@ -55,16 +56,24 @@ pub fn run(args: &Host) -> Result<u8, Failure> {
 fn instance(host: &Way) -> Option<&str> {
     match host {
         Way::Ssm(id) => Some(id),
-        Way::Direct(_) => None,
+        Way::Direct(_) | Way::Ecs(_) => None,
     }
 }
 
-/// Asks instances by Systems Manager Run Command. Never fails: one that cannot
-/// be asked is an observation too.
+/// The container, when it is asked by ECS Exec.
+fn container(host: &Way) -> Option<&Container> {
+    match host {
+        Way::Ecs(container) => Some(container),
+        Way::Direct(_) | Way::Ssm(_) => None,
+    }
+}
+
+/// Asks instances by Systems Manager Run Command and containers by ECS Exec.
+/// Never fails: what cannot be asked is an observation too.
 #[cfg(feature = "aws")]
-async fn by_run_command(args: &Host, ids: &[&str]) -> Vec<Observation> {
-    use crate::sources::aws::{Aws, ask::hosts};
-    if ids.is_empty() {
+async fn by_the_cloud(args: &Host, ids: &[&str], inside: &[&Container]) -> Vec<Observation> {
+    use crate::sources::aws::{Aws, ask::exec, ask::hosts};
+    if ids.is_empty() && inside.is_empty() {
         return Vec::new();
     }
     let options = crate::sources::Options {
@@ -79,28 +88,36 @@ async fn by_run_command(args: &Host, ids: &[&str]) -> Vec<Observation> {
         Ok(aws) => {
             let asks: Vec<hosts::HostAsk> =
                 ids.iter().map(|id| hosts::HostAsk { id: (*id).into(), local: None }).collect();
-            hosts::observe(&aws, &asks).await
+            let asking = exec::Asking { plugin: crate::sources::host::found(), limit: args.timeout };
+            let instances =
+                async { if asks.is_empty() { Vec::new() } else { hosts::observe(&aws, &asks).await } };
+            let containers = exec::observe(&aws, inside.iter().copied(), &asking);
+            let (mut all, others) = futures::future::join(instances, containers).await;
+            all.extend(others);
+            all
         }
-        Err(why) => ids.iter().map(|id| unasked(id, why.clone())).collect(),
+        Err(why) => unasked(ids, inside, &why),
     }
 }
 
 #[cfg(not(feature = "aws"))]
-async fn by_run_command(_: &Host, ids: &[&str]) -> Vec<Observation> {
+async fn by_the_cloud(_: &Host, ids: &[&str], inside: &[&Container]) -> Vec<Observation> {
     let why = "this badgate was built without AWS; ssh:NAME asks the same";
-    let why = crate::situation::Reason::NotApplicable { why: why.into() };
-    ids.iter().map(|id| unasked(id, why.clone())).collect()
+    unasked(ids, inside, &crate::situation::Reason::NotApplicable { why: why.into() })
 }
 
-/// It could not even be tried.
-fn unasked(id: &str, why: crate::situation::Reason) -> Observation {
-    Observation {
+/// They could not even be tried.
+fn unasked(ids: &[&str], inside: &[&Container], why: &crate::situation::Reason) -> Vec<Observation> {
+    let instances = ids.iter().map(|id| ("ssm", format!("ssm:{id}")));
+    let containers = inside.iter().map(|c| ("ecs", c.to_string()));
+    let told = instances.chain(containers).map(|(source, name)| Observation {
         at: jiff::Timestamp::now(),
-        source: "ssm".into(),
-        topic: Topic::Host(format!("ssm:{id}").into()),
-        fact: Fact::Unknown(why),
+        source: source.into(),
+        topic: Topic::Host(name.into()),
+        fact: Fact::Unknown(why.clone()),
         took_ms: 0,
-    }
+    });
+    told.collect()
 }
 
 /// Shows what would run and asks, where a person sits in front of it: once, and
@@ -111,12 +128,14 @@ fn agreed(args: &Host) -> Result<bool, Failure> {
         return Ok(true);
     }
     let names: Vec<String> = args.hosts.iter().map(ToString::to_string).collect();
-    let all = |f: fn(&Way) -> bool| args.hosts.iter().all(f);
-    let mut text = match (all(|h| instance(h).is_some()), all(|h| instance(h).is_none())) {
-        (true, _) => brief_commands(),
-        (_, true) => commands(),
-        _ => all_commands(),
-    };
+    let any = |f: fn(&Way) -> bool| args.hosts.iter().any(f);
+    // The lists of the ways that are used, and no others.
+    let lists = [
+        any(|h| matches!(h, Way::Direct(_))).then(commands),
+        any(|h| instance(h).is_some()).then(brief_commands),
+        any(|h| container(h).is_some()).then(inside_list),
+    ];
+    let mut text = lists.into_iter().flatten().collect::<Vec<_>>().join("\n");
     if let Some(look) = &args.look {
         text.push_str(&format!("\ncapture (what passes)\n  {}\n", look.command()));
     }

@@ -1,7 +1,7 @@
-//! `badgate host local|ssh:NAME|ssm:ID ...`.
+//! `badgate host local|ssh:NAME|ssm:ID|ecs:CLUSTER/TASK ...`.
 
 use super::{Stop, duration, only_one, profile, region, timeout};
-use crate::sources::host::{Look, Reached};
+use crate::sources::host::{Container, Look, Reached};
 use clap::Args;
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -17,8 +17,9 @@ pub(super) const EXIT_CODES: &str = "Exit codes:
 #[derive(Args, Debug)]
 pub(super) struct HostArgs {
     /// Hosts: 'local'; 'ssh:NAME' by the system's own ssh, which never asks for a password here; 'ssm:ID', an
-    /// instance by Systems Manager Run Command
-    #[arg(value_name = "local|ssh:NAME|ssm:ID")]
+    /// instance by Systems Manager Run Command; 'ecs:CLUSTER/TASK[/CONTAINER]', a container by ECS Exec and the
+    /// system's own session-manager-plugin
+    #[arg(value_name = "local|ssh:NAME|ssm:ID|ecs:CLUSTER/TASK")]
     hosts: Vec<Way>,
     /// Show every command a host is asked, and ask nothing
     #[arg(long)]
@@ -44,10 +45,10 @@ pub(super) struct HostArgs {
     /// For each host
     #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = timeout)]
     timeout: Duration,
-    /// AWS profile, for ssm:ID [default: AWS_PROFILE]
+    /// AWS profile, for ssm:ID and ecs:CLUSTER/TASK [default: AWS_PROFILE]
     #[arg(long, value_name = "NAME", value_parser = profile)]
     profile: Vec<String>,
-    /// AWS region, for ssm:ID
+    /// AWS region, for ssm:ID and ecs:CLUSTER/TASK
     #[arg(long, value_name = "NAME", value_parser = region)]
     region: Vec<String>,
 }
@@ -59,6 +60,8 @@ pub enum Way {
     Direct(Reached),
     /// An instance, by Systems Manager Run Command; its id.
     Ssm(String),
+    /// A container, by ECS Exec.
+    Ecs(Container),
 }
 
 impl std::fmt::Display for Way {
@@ -66,6 +69,7 @@ impl std::fmt::Display for Way {
         match self {
             Way::Direct(host) => host.fmt(f),
             Way::Ssm(id) => write!(f, "ssm:{id}"),
+            Way::Ecs(container) => container.fmt(f),
         }
     }
 }
@@ -75,9 +79,13 @@ impl FromStr for Way {
 
     /// The error is the rest of a line.
     fn from_str(typed: &str) -> Result<Way, String> {
+        if let Some(container) = typed.trim().strip_prefix("ecs:") {
+            return container.parse().map(Way::Ecs);
+        }
         let Some(id) = typed.trim().strip_prefix("ssm:") else {
             let direct = typed.parse().map(Way::Direct);
-            return direct.map_err(|why: String| why.replace("'ssh:NAME'", "'ssh:NAME' nor 'ssm:ID'"));
+            let all = "'ssh:NAME' nor 'ssm:ID' nor 'ecs:CLUSTER/TASK'";
+            return direct.map_err(|why: String| why.replace("'ssh:NAME'", all));
         };
         // Also of machines that are no instances: mi-.
         let digits = id.strip_prefix("i-").or_else(|| id.strip_prefix("mi-")).unwrap_or_default();
@@ -108,12 +116,12 @@ impl HostArgs {
     pub(super) fn checked(mut self) -> Result<Host, Stop> {
         if self.hosts.is_empty() && !self.list {
             return Err(Stop::usage(
-                "no host; give 'local', 'ssh:NAME' or 'ssm:ID', or --list to see what would run",
+                "no host; give 'local', 'ssh:NAME', 'ssm:ID' or 'ecs:CLUSTER/TASK', or --list to see what would run",
             ));
         }
-        if self.capture.is_some() && self.hosts.iter().any(|h| matches!(h, Way::Ssm(_))) {
+        if self.capture.is_some() && self.hosts.iter().any(|h| !matches!(h, Way::Direct(_))) {
             return Err(Stop::usage(
-                "--capture looks from 'local' or 'ssh:NAME'; Run Command has no tcpdump in its list",
+                "--capture looks from 'local' or 'ssh:NAME'; Run Command and ECS Exec have no tcpdump in their lists",
             ));
         }
         let mut met = std::collections::BTreeSet::new();
@@ -169,7 +177,10 @@ mod tests {
         assert_eq!((look.seconds, look.port, look.peer), (5, 8080, Some("10.0.1.5".parse().unwrap())));
         for (line, why) in [
             ("host", "no host"),
-            ("host web-1", "neither 'local' nor 'ssh:NAME' nor 'ssm:ID'"),
+            ("host web-1", "neither 'local' nor 'ssh:NAME' nor 'ssm:ID' nor 'ecs:CLUSTER/TASK'"),
+            ("host ecs:shop", "not CLUSTER/TASK"),
+            ("host ecs:shop/../x", "not CLUSTER/TASK"),
+            ("host ecs:shop/0123456789abcdef0123456789abcdef --capture 5s --port 80", "ECS Exec"),
             ("host ssm:web-1", "no instance id"),
             ("host ssm:i-0123", "no instance id"),
             ("host ssm:i-0a1b2c3d4e5f60718 --capture 5s --port 80", "Run Command"),

@@ -4,7 +4,7 @@
 use super::check::wrap;
 use crate::situation::host::{Capture, Host, Role};
 use crate::situation::{Fact, Observation, Topic};
-use crate::sources::host::{BRIEF, COMMANDS, Command};
+use crate::sources::host::{BRIEF, COMMANDS, Command, inside_commands};
 use crate::text::{SafeText, width};
 use serde_json::json;
 
@@ -20,7 +20,18 @@ pub fn commands() -> String {
 
 /// Every command a host is asked, by whatever way.
 pub fn all_commands() -> String {
-    commands() + "\n" + &brief_commands()
+    commands() + "\n" + &brief_commands() + "\n" + &inside_list()
+}
+
+/// Those a container is asked by ECS Exec: some of the first list.
+pub fn inside_list() -> String {
+    let mut out = String::from(
+        "By ECS Exec, in a container, as one line 'sh -c ...' (each for at most 5 s; none of them writes):\n",
+    );
+    for c in inside_commands() {
+        listed(&mut out, std::slice::from_ref(c));
+    }
+    out
 }
 
 /// Those an instance is asked by Run Command.

@@ -12,11 +12,13 @@
 //! | `path.rs` | the network around two ends, and only that |
 //! | `wire.rs` | half answers of every protocol, hosts, what is signed and what is not |
 //! | `hosts.rs` | instances asked by Run Command: only our questions, only when told to |
+//! | `exec.rs` | containers asked by ECS Exec: only our line, the session's token shown to nobody |
 //! | `fronts.rs` | what stands in front: round trips, other accounts, Classic instances asked by Run Command |
 //! | `beside.rs` | health checks of records, web ACLs, CodeDeploy, caches |
 //! | `surroundings.rs` | profiles, regions and credentials as the environment has them |
 
 mod beside;
+mod exec;
 mod faults;
 mod fronts;
 mod hosts;

@@ -139,6 +139,9 @@ impl Intercept for Guard {
         if meta.service() == "SSM" && meta.name() == "SendCommand" && !only_asks(body) {
             return Err(Refused { operation: "SSM SendCommand with a script of its own".into() }.into());
         }
+        if meta.service() == "ECS" && meta.name() == "ExecuteCommand" && !only_asks_inside(body) {
+            return Err(Refused { operation: "ECS ExecuteCommand with a command of its own".into() }.into());
+        }
         Ok(())
     }
 
@@ -217,6 +220,12 @@ fn only_asks(body: &[u8]) -> bool {
     let lines = said["Parameters"]["commands"].as_array();
     let lines: Option<Vec<&str>> = lines.and_then(|all| all.iter().map(serde_json::Value::as_str).collect());
     said["DocumentName"] == "AWS-RunShellScript" && lines.is_some_and(|l| crate::sources::host::is_ours(&l))
+}
+
+/// The same of an `ExecuteCommand`.
+fn only_asks_inside(body: &[u8]) -> bool {
+    let said = serde_json::from_slice::<serde_json::Value>(body).unwrap_or_default();
+    said["command"].as_str().is_some_and(crate::sources::host::is_inside)
 }
 
 /// The time in a `Date` header: `Sun, 22 Nov 2026 01:53:50 GMT`.

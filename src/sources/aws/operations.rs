@@ -164,6 +164,10 @@ operations! {
     DESCRIBE_TASK_DEFINITION = "ecs" "ECS" "DescribeTaskDefinition"
         Some("ecs:DescribeTaskDefinition"), Ecs, false, "log groups and stop timeouts of ECS containers";
 
+    // The guard lets nothing but the list of questions through.
+    EXECUTE_COMMAND = "ecs" "ECS" "ExecuteCommand"
+        Some("ecs:ExecuteCommand"), Ecs, false, "what containers say of themselves (ECS Exec)";
+
     GET_METRIC_DATA = "cloudwatch" "CloudWatch" "GetMetricData"
         Some("cloudwatch:GetMetricData"), Metrics, false, "metrics and the time the trouble began";
 
@@ -379,6 +383,10 @@ const EDGE_OBJECTS: &str = "arn:aws:s3:::*.????-??-??-??.????????.gz";
 const RUN: &str = "ssm:SendCommand";
 const RUN_WHERE: [&str; 2] = ["arn:aws:ssm:*::document/AWS-RunShellScript", "arn:aws:ec2:*:*:instance/*"];
 
+/// The same of containers.
+const INSIDE: &str = "ecs:ExecuteCommand";
+const INSIDE_WHERE: [&str; 2] = ["arn:aws:ecs:*:*:cluster/*", "arn:aws:ecs:*:*:task/*/*"];
+
 /// What is no read: a query badgate started is ended when nobody waits for it
 /// any more. No policy can say whose query it is; the guard does.
 const ENDING: [&str; 2] = ["athena:StopQueryExecution", "logs:StopQuery"];
@@ -391,7 +399,7 @@ pub fn iam_policy() -> Value {
     actions.sort_unstable();
     actions.dedup();
     // The content of objects is read below the folder of access logs only.
-    actions.retain(|a| *a != OBJECTS && *a != RUN && !ENDING.contains(a));
+    actions.retain(|a| *a != OBJECTS && *a != RUN && *a != INSIDE && !ENDING.contains(a));
     json!({
         "Version": "2012-10-17",
         "Statement": [
@@ -399,6 +407,7 @@ pub fn iam_policy() -> Value {
             { "Sid": "BadgateAccessLogs", "Effect": "Allow", "Action": [OBJECTS], "Resource": [LOG_OBJECTS, EDGE_OBJECTS] },
             { "Sid": "BadgateOwnQueries", "Effect": "Allow", "Action": ENDING, "Resource": "*" },
             { "Sid": "BadgateHostQuestions", "Effect": "Allow", "Action": [RUN], "Resource": RUN_WHERE },
+            { "Sid": "BadgateContainerQuestions", "Effect": "Allow", "Action": [INSIDE], "Resource": INSIDE_WHERE },
         ],
     })
 }
@@ -421,11 +430,12 @@ mod tests {
         table.dedup();
         said.sort_unstable();
         assert_eq!(said, table);
-        assert_eq!(statements.len(), 4);
+        assert_eq!(statements.len(), 5);
         let reads: Vec<&str> =
             statements[0]["Action"].as_array().unwrap().iter().filter_map(Value::as_str).collect();
         assert!(!reads.iter().any(|a| a.contains(":Stop")), "what ends something stands apart");
         assert_ne!(statements[3]["Resource"], "*", "commands run by one document only");
+        assert_ne!(statements[4]["Resource"], "*", "containers are asked as tasks of clusters only");
         assert_ne!(statements[1]["Resource"], "*", "objects are read in one folder only");
     }
 
@@ -443,7 +453,10 @@ mod tests {
         ];
         for op in ALL {
             // The guard reads the script of the one, and knows whose queries the others end.
-            let guarded = matches!(op.id, "ssm:SendCommand" | "logs:StopQuery" | "athena:StopQueryExecution");
+            let guarded = matches!(
+                op.id,
+                "ssm:SendCommand" | "ecs:ExecuteCommand" | "logs:StopQuery" | "athena:StopQueryExecution"
+            );
             assert!(guarded || reads.iter().any(|r| op.name.starts_with(r)), "{} is no read", op.id);
             assert_eq!(op.id, format!("{}:{}", op.service, op.name));
             if let Some(action) = op.action {

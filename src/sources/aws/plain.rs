@@ -206,6 +206,14 @@ impl Plain {
         })
     }
 
+    /// Where questions to this service go, by its name in the table.
+    pub fn endpoint(&self, sdk: &str) -> Option<String> {
+        let (i, service) = SERVICES.iter().enumerate().find(|(_, s)| s.sdk == sdk)?;
+        let own = self.endpoints[i].as_deref();
+        let flags = (self.fips, self.dual_stack);
+        Some(address(service, self.region.as_ref(), own, flags, &Question::get("/")).0)
+    }
+
     /// Asks.
     pub async fn send(
         &self,

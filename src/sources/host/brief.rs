@@ -177,8 +177,7 @@ pub fn is_ours(script: &[&str]) -> bool {
     let Some(mark) = script.get(1).and_then(|l| l.strip_prefix("echo '")?.split(' ').next()) else {
         return false;
     };
-    let hex = mark.strip_prefix("==badgate-").and_then(|m| m.strip_suffix("=="));
-    if !hex.is_some_and(|h| !h.is_empty() && h.len() <= 48 && h.bytes().all(|b| b.is_ascii_hexdigit())) {
+    if !is_mark(mark) {
         return false;
     }
     let local = match script.get(2).and_then(|l| local_of(l)) {
@@ -187,6 +186,12 @@ pub fn is_ours(script: &[&str]) -> bool {
         None => None,
     };
     lines(mark, local.as_ref()).iter().map(String::as_str).eq(script.iter().copied())
+}
+
+/// Is it of the form of [`mark`], and so nothing to a shell?
+pub(super) fn is_mark(mark: &str) -> bool {
+    let hex = mark.strip_prefix("==badgate-").and_then(|m| m.strip_suffix("=="));
+    hex.is_some_and(|h| !h.is_empty() && h.len() <= 48 && h.bytes().all(|b| b.is_ascii_hexdigit()))
 }
 
 /// Reads the request a host makes to itself back from its line.

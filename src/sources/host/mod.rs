@@ -8,7 +8,9 @@ mod capture;
 mod commands;
 mod firewall;
 mod follow;
+mod inside;
 mod parse;
+mod session;
 mod settings;
 mod transport;
 
@@ -16,8 +18,11 @@ pub use brief::{BRIEF, Local, is_ours, lines as brief_lines, mark};
 pub use capture::Look;
 pub use commands::{COMMANDS, Command, follow_script, script};
 pub use follow::{Following, follow};
-pub use transport::{Reached, Trouble};
+pub use inside::{Container, commands as inside_commands, is_ours as is_inside, line as inside_line};
+pub use session::{PLUGIN, Session, found, run as run_session, usable};
+pub use transport::{Output, Reached, Trouble};
 
+use crate::situation::host::Host;
 use crate::situation::log::{LogLine, Tail, TailMode};
 use crate::situation::{Fact, Observation, Reason, Topic};
 use crate::sources::stamp::Stamps;
@@ -76,16 +81,8 @@ pub async fn observe_by(host: &Reached, asking: &Asking) -> Vec<Observation> {
             return vec![made(topic, Fact::Unknown(Reason::Offline { detail: detail.into() }))];
         }
     };
-    let answers = Answers::read(&bytes, &mark);
-    let mut seen = parse::host(&host.to_string(), &answers);
-    seen.silent = parse::silent(&answers);
-    let mut clock = answers.of("clock").lines();
-    let theirs = clock.next().and_then(|l| l.trim().parse::<f64>().ok());
-    let said = clock.next().map(str::trim);
-    let zone = said.and_then(offset);
-    seen.zone = said.filter(|_| zone.is_some()).map(SafeText::from);
-    seen.clock_ms = theirs.zip(first).map(|(t, f)| ((t - f) * 1000.0).round());
-    let skew = seen.clock_ms.unwrap_or(0.0);
+    let asked = host.to_string();
+    let (mut seen, logs) = read_whole(&asked, &Answers::read(&bytes, &mark), first, at);
     if let Some((look, ran)) = looked {
         let read = ran.map_err(|t| t.to_string()).and_then(|bytes| {
             let a = Answers::read(&bytes, &mark);
@@ -97,13 +94,53 @@ pub async fn observe_by(host: &Reached, asking: &Asking) -> Vec<Observation> {
         }
     }
     let mut out = vec![made(topic, Fact::Host(Box::new(seen)))];
-    let zone = zone.unwrap_or(TimeZone::UTC);
-    for (file, text) in settings::files(answers.of("logs")) {
-        let name = SafeText::capped(format!("{host}:{file}"), 200);
-        let lines = lines(&name, text, zone.clone(), at, skew);
-        out.extend(read_once(name, lines).map(|(topic, fact)| made(topic, fact)));
-    }
+    out.extend(logs.into_iter().map(|(topic, fact)| made(topic, fact)));
     out
+}
+
+/// What the whole list told: the host, and the newest lines of its logs.
+fn read_whole(
+    asked: &str,
+    answers: &Answers,
+    first: Option<f64>,
+    at: Timestamp,
+) -> (Host, Vec<(Topic, Fact)>) {
+    let mut seen = parse::host(asked, answers);
+    seen.silent = parse::silent(answers);
+    let mut clock = answers.of("clock").lines();
+    let theirs = clock.next().and_then(|l| l.trim().parse::<f64>().ok());
+    let said = clock.next().map(str::trim);
+    let zone = said.and_then(offset);
+    seen.zone = said.filter(|_| zone.is_some()).map(SafeText::from);
+    seen.clock_ms = theirs.zip(first).map(|(t, f)| ((t - f) * 1000.0).round());
+    let skew = seen.clock_ms.unwrap_or(0.0);
+    let zone = zone.unwrap_or(TimeZone::UTC);
+    let mut logs = Vec::new();
+    for (file, text) in settings::files(answers.of("logs")) {
+        let name = SafeText::capped(format!("{asked}:{file}"), 200);
+        logs.extend(read_once(name.clone(), lines(&name, text, zone.clone(), at, skew)));
+    }
+    (seen, logs)
+}
+
+/// What a container said in a session: the same as of a host, by the list for
+/// containers. `address` is its own, as the cloud knows it.
+pub fn read_inside(
+    asked: &str,
+    output: &Output,
+    mark: &str,
+    at: Timestamp,
+    address: &str,
+) -> Vec<(Topic, Fact)> {
+    let text = inside::plain(&output.bytes, mark);
+    let answers = Answers::read(&text, mark);
+    let (mut seen, logs) = read_whole(asked, &answers, output.first, at);
+    seen.silent = parse::silent_of(&inside::ids(), &answers);
+    if address.parse::<std::net::IpAddr>().is_ok() && !seen.addresses.iter().any(|a| a.as_str() == address) {
+        seen.addresses.push(address.into());
+    }
+    let host = (Topic::Host(asked.into()), Fact::Host(Box::new(seen)));
+    std::iter::once(host).chain(logs).collect()
 }
 
 /// What a run-command service brought: what a host printed for the short

@@ -146,6 +146,11 @@ pub fn silent(a: &Answers) -> Vec<(SafeText, SafeText)> {
     COMMANDS.iter().filter_map(|c| Some((c.id.into(), a.ran(c.id).err()?.into()))).collect()
 }
 
+/// The same of those a container is asked.
+pub fn silent_of(ids: &[&str], a: &Answers) -> Vec<(SafeText, SafeText)> {
+    ids.iter().filter_map(|id| Some(((*id).into(), a.ran(id).err()?.into()))).collect()
+}
+
 /// The same of the short list, whose lines say no exit code: what was cut off.
 pub fn cut(a: &Answers) -> Vec<(SafeText, SafeText)> {
     let why = "not among the 24,000 characters that are kept";

@@ -123,14 +123,47 @@ impl Reached {
     }
 
     fn run_here(&self, script: String, mark: &str, limit: Duration) -> Result<Output, Trouble> {
-        let (mut child, program) = self.start()?;
+        let (child, program) = self.start()?;
+        Talk { program, mark, limit, script: Some(script), most: OUTPUT, until: None, secret: &[] }
+            .with(child)
+    }
+}
+
+/// What is said to a child that was started with pipes, and for how long and
+/// how much it is listened to.
+pub(super) struct Talk<'a> {
+    pub program: &'a str,
+    /// An answer begins with it.
+    pub mark: &'a str,
+    pub limit: Duration,
+    /// What goes in, which is then closed; without one it stays open to the end.
+    pub script: Option<String>,
+    /// Bytes that are read at most.
+    pub most: usize,
+    /// What ends it, for a child that does not end by itself.
+    pub until: Option<&'a str>,
+    /// What must not be repeated, whoever says it.
+    pub secret: &'a [&'a str],
+}
+
+impl Talk<'_> {
+    pub(super) fn with(self, mut child: Child) -> Result<Output, Trouble> {
+        let Talk { program, mark, limit, script, most, until, secret } = self;
         let (Some(mut stdin), Some(stdout), Some(stderr)) =
             (child.stdin.take(), child.stdout.take(), child.stderr.take())
         else {
+            end(&mut child);
             return Err(Trouble::Failed(format!("cannot talk to {program}")));
         };
-        // A shell that has gone says so on standard error.
-        std::thread::spawn(move || drop(stdin.write_all(script.as_bytes())));
+        // Closed early, a session would end before it has begun.
+        let _open = match script {
+            // A shell that has gone says so on standard error.
+            Some(script) => {
+                std::thread::spawn(move || drop(stdin.write_all(script.as_bytes())));
+                None
+            }
+            None => Some(stdin),
+        };
         let (tx, pieces) = mpsc::channel();
         for (is_output, mut from) in [
             (true, Box::new(stdout) as Box<dyn Read + Send>),
@@ -161,7 +194,14 @@ impl Reached {
                     {
                         out.first = Some(jiff::Timestamp::now().as_nanosecond() as f64 / 1e9);
                     }
-                    if out.bytes.len() > OUTPUT {
+                    if out.bytes.len() > most {
+                        break;
+                    }
+                    // Between its last line and its end there may be long nothing.
+                    if until.is_some_and(|u| {
+                        let from = from.saturating_sub(u.len());
+                        memchr::memmem::find(&out.bytes[from..], u.as_bytes()).is_some()
+                    }) {
                         break;
                     }
                 }
@@ -183,11 +223,29 @@ impl Reached {
             return Err(Trouble::TimedOut);
         }
         let said = String::from_utf8_lossy(&complaint);
+        // What speaks to a terminal complains where it answers.
+        let said = match (said.trim().is_empty(), until) {
+            (true, Some(_)) => String::from_utf8_lossy(&out.bytes[..out.bytes.len().min(4096)]),
+            _ => said,
+        };
+        // A line may be cut within it: its beginning is enough to know it by.
+        let begins = |s: &&str| s.get(..s.len().min(16)).is_some_and(|b| !b.is_empty() && said.contains(b));
+        if secret.iter().any(begins) {
+            let why =
+                format!("{program} failed; what it said is kept back, as it repeats the session's token");
+            return Err(Trouble::Failed(why));
+        }
         let nothing = match out.bytes.len() {
             0 => "no output".to_owned(),
             n => format!("{n} bytes of output, none of them an answer (does the shell there run commands?)"),
         };
-        let last = said.lines().rev().find(|l| !l.trim().is_empty()).unwrap_or(&nothing).trim();
+        // What a session says of itself is no complaint.
+        let told = |l: &&str| {
+            let l = l.trim();
+            let own = l.starts_with("Starting session with") || l.starts_with("Exiting session with");
+            !(l.is_empty() || until.is_some() && own)
+        };
+        let last = said.lines().rev().find(told).unwrap_or(&nothing).trim();
         Err(Trouble::Failed(format!("{program}: {}", SafeText::capped(last, 200))))
     }
 }

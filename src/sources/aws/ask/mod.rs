@@ -11,6 +11,7 @@ pub mod ec2;
 pub mod ecs;
 pub mod edge;
 pub mod elb;
+pub mod exec;
 pub mod front_log;
 pub mod hosts;
 pub mod trail;

@@ -284,7 +284,7 @@ impl Observer {
                 if self.troubled(tg) { first } else { rest }
             }
             (Ask::EcsListing, _) => pace::ECS_LISTING,
-            (Ask::Hosts, _) => pace::HOSTS,
+            (Ask::Hosts | Ask::Inside, _) => pace::HOSTS,
             (_, Some(Want::Config)) => {
                 let calls = self.slots.keys().filter(|a| a.want() == Some(Want::Config)).count();
                 pace::config(base, calls, rate)

@@ -8,11 +8,11 @@ use crate::situation::elb::TargetGroup;
 use crate::situation::front::Classic;
 use crate::situation::metric::MetricKey;
 use crate::situation::net::{Peer, SgRule};
-use crate::situation::{LbState, Situation, Topic};
+use crate::situation::{GroupState, LbState, Situation, Topic};
 use crate::sources::aws::ask::access;
 use crate::sources::aws::ask::hosts::HostAsk;
 use crate::sources::aws::metrics::Hosts;
-use crate::sources::host::Local;
+use crate::sources::host::{Container, Local};
 use crate::text::SafeText;
 use jiff::Timestamp;
 use std::collections::BTreeSet;
@@ -148,6 +148,31 @@ fn instance_of(s: &Situation, target: &SafeText) -> Option<SafeText> {
     (!contained && own.instance.starts_with("i-")).then(|| own.instance.clone())
 }
 
+/// Containers that are asked by ECS Exec: a session each.
+const INSIDE_ILL: usize = 2;
+const INSIDE_WELL: usize = 1;
+
+/// The container behind an address, where its service was made with ECS Exec:
+/// the one that serves the port, where its task has several.
+fn inside_of(s: &Situation, group: &GroupState, address: &str, port: Option<u16>) -> Option<Container> {
+    let services = group.services.value()?.iter().filter(|x| x.exec == Some(true));
+    let (service, task) = services.into_iter().find_map(|x| {
+        let tasks = s.tasks.get(&x.arn).and_then(|d| d.value())?;
+        let task =
+            tasks.iter().find(|t| t.address.as_str() == address && t.last_status.as_str() == "RUNNING")?;
+        Some((x, task))
+    })?;
+    let all = s.task_definitions.get(&task.task_definition).and_then(|d| d.value()).map(|d| &d.containers);
+    let serving = all.and_then(|all| all.iter().find(|c| port.is_some_and(|p| c.ports.contains(&p))));
+    let cluster = crate::situation::short_name(&service.cluster);
+    let mut typed = format!("{cluster}/{}", crate::situation::short_name(&task.arn));
+    if let Some(c) = serving {
+        typed = format!("{typed}/{}", c.name);
+    }
+    // Names come from outside; those that are none lead nowhere.
+    typed.parse().ok()
+}
+
 impl Plan {
     /// Asks instances behind the targets what they say of themselves, once
     /// something is wrong and it is known which are in trouble.
@@ -175,6 +200,29 @@ impl Plan {
             }
         }
         self.some_hosts(asks);
+        self.some_inside(s, &groups);
+    }
+
+    /// Some tasks among the targets whose service lets people in (ECS Exec).
+    fn some_inside(&mut self, s: &Situation, groups: &[&TargetGroup]) {
+        let mut asks: Vec<(bool, Container)> = Vec::new();
+        for g in groups.iter().filter(|g| g.target_type.as_str() == "ip") {
+            let Some(state) = s.groups.get(&g.arn) else { continue };
+            for t in state.health.value().into_iter().flatten() {
+                if let Some(inside) = inside_of(s, state, t.id.as_str(), t.port.or(g.port)) {
+                    asks.push((t.is_healthy(), inside));
+                }
+            }
+        }
+        asks.sort();
+        asks.dedup_by(|a, b| a.1 == b.1);
+        let (well, ill): (Vec<_>, Vec<_>) = asks.into_iter().partition(|(well, _)| *well);
+        let all = ill.into_iter().take(INSIDE_ILL).chain(well.into_iter().take(INSIDE_WELL));
+        let mut asks: Vec<Container> = all.map(|(_, c)| c).collect();
+        asks.sort();
+        if !asks.is_empty() {
+            self.0.push((Ask::Inside, Work::Inside(asks)));
+        }
     }
 
     /// The same of a Classic Load Balancer's instances.
@@ -359,6 +407,7 @@ impl Plan {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::situation::ecs::{Service, Task, TaskDefinition};
     use crate::situation::elb::{HealthCheck, TargetHealth};
     use crate::situation::front::InstanceHealth;
     use crate::situation::net::{Instance, Interface, Protocol, SecurityGroup};
@@ -427,6 +476,57 @@ mod tests {
         plan.hosts(&s, &lb, &[&group]);
         let want = HostAsk { id: "i-1".into(), local: Some(Local::new(8080, "/up", false)) };
         assert_eq!(plan.0, [(Ask::Hosts, Work::Hosts(vec![want]))]);
+    }
+
+    #[test]
+    fn tasks_in_trouble_are_asked_by_ecs_exec_where_their_service_has_it() {
+        const ID: &str = "0123456789abcdef0123456789abcdef";
+        for (exec, asked) in [(Some(true), true), (Some(false), false), (None, false)] {
+            let mut s = Situation::new();
+            let lb: SafeText = "arn:aws:elasticloadbalancing:r:1:loadbalancer/app/shop/50dc".into();
+            let group = TargetGroup {
+                arn: TG.into(),
+                target_type: "ip".into(),
+                port: Some(8080),
+                ..TargetGroup::default()
+            };
+            learn(&mut s, Topic::TargetGroups(lb.clone()), Fact::TargetGroups(vec![group.clone()]));
+            let target =
+                TargetHealth { id: "10.0.1.6".into(), state: "unhealthy".into(), ..TargetHealth::default() };
+            learn(&mut s, Topic::TargetHealth(TG.into()), Fact::TargetHealth(vec![target]));
+            let service = Service {
+                arn: "arn:aws:ecs:r:1:service/shop/web".into(),
+                cluster: "arn:aws:ecs:r:1:cluster/shop".into(),
+                exec,
+                ..Service::default()
+            };
+            let task = Task {
+                arn: format!("arn:aws:ecs:r:1:task/shop/{ID}").into(),
+                last_status: "RUNNING".into(),
+                task_definition: "td:1".into(),
+                address: "10.0.1.6".into(),
+                ..Task::default()
+            };
+            let of = Topic::EcsTasks(service.arn.clone());
+            learn(&mut s, Topic::EcsServices(TG.into()), Fact::EcsServices(vec![service]));
+            learn(&mut s, of, Fact::EcsTasks(vec![task]));
+            let named = |name: &str, port: u16| crate::situation::ecs::Container {
+                name: name.into(),
+                ports: vec![port],
+                ..crate::situation::ecs::Container::default()
+            };
+            let definition = TaskDefinition {
+                arn: "td:1".into(),
+                containers: vec![named("envoy", 9901), named("web", 8080)],
+                ..TaskDefinition::default()
+            };
+            learn(&mut s, Topic::TaskDefinition("td:1".into()), Fact::TaskDefinition(definition));
+            let mut plan = Plan(Vec::new());
+            plan.hosts(&s, &lb, &[&group]);
+            let want = format!("shop/{ID}/web").parse().unwrap();
+            let want: &[(Ask, Work)] = if asked { &[(Ask::Inside, Work::Inside(vec![want]))] } else { &[] };
+            assert_eq!(plan.0, want, "{exec:?}");
+        }
     }
 
     #[test]

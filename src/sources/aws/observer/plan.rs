@@ -11,6 +11,7 @@ use crate::sources::aws::ask::ecs::ServiceId;
 use crate::sources::aws::ask::hosts::HostAsk;
 use crate::sources::aws::logs::Clues;
 use crate::sources::aws::metrics::Hosts;
+use crate::sources::host::Container;
 use crate::sources::{Options, Want};
 use crate::text::SafeText;
 use jiff::Timestamp;
@@ -33,6 +34,8 @@ pub enum Ask {
     Records,
     /// What instances say of themselves; answers `Host` of each.
     Hosts,
+    /// The same of containers.
+    Inside,
     /// The newest lines of the followed logs, where nothing is followed live.
     Recent,
 }
@@ -45,7 +48,7 @@ impl Ask {
             Ask::EcsListing | Ask::EcsServices => Some(Want::Ecs),
             Ask::Records => Some(Want::Config),
             Ask::Recent => Some(Want::Logs),
-            Ask::Hosts => Some(Want::Around),
+            Ask::Hosts | Ask::Inside => Some(Want::Around),
         }
     }
 }
@@ -161,6 +164,7 @@ pub enum Work {
         since: Timestamp,
     },
     Hosts(Vec<HostAsk>),
+    Inside(Vec<Container>),
 }
 
 /// What the view is about.
@@ -210,7 +214,7 @@ pub fn is_clue(ask: &Ask) -> bool {
                 | Topic::Api(_)
                 | Topic::Function(_)
         ),
-        Ask::Recent | Ask::Records | Ask::Hosts => false,
+        Ask::Recent | Ask::Records | Ask::Hosts | Ask::Inside => false,
     }
 }
 

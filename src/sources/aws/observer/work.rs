@@ -6,7 +6,7 @@ use crate::situation::ecs::{Service, Task};
 use crate::situation::{Fact, Identity, Observation, Reason, Topic};
 use crate::sources::aws::ask::ecs::{Listing, ServiceId, TaskList};
 use crate::sources::aws::ask::{
-    access, api, around, caches, classic, deploys, ec2, ecs, edge, elb, front_log, hosts, trail, waf,
+    access, api, around, caches, classic, deploys, ec2, ecs, edge, elb, exec, front_log, hosts, trail, waf,
 };
 use crate::sources::aws::client::Aws;
 use crate::sources::aws::metrics::{self, Window};
@@ -328,6 +328,12 @@ pub async fn run(aws: Aws, work: Work, before: Before) -> Answer {
             made(Ask::Records, told.collect())
         }
         Work::Hosts(asks) => made(Ask::Hosts, hosts::observe(aws, &asks).await),
+        Work::Inside(asks) => {
+            // Without the plugin nobody here means ECS Exec: nothing to say.
+            let Some(plugin) = crate::sources::host::found() else { return made(Ask::Inside, Vec::new()) };
+            let asking = exec::Asking { plugin: Some(plugin), limit: exec::LIMIT };
+            made(Ask::Inside, exec::observe(aws, asks.iter(), &asking).await)
+        }
         Work::FrontMetrics { id, asks, global } => {
             let now = Timestamp::now();
             let window = match before.good {
