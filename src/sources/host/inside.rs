@@ -104,25 +104,27 @@ fn quoted(text: &str) -> String {
 }
 
 /// The line ECS Exec is given. Each answer stands between two marks as with
-/// the script for hosts.
+/// the script for hosts. The mark is put together only where it runs: the line
+/// stands in the list of processes, which is one of the answers.
 pub fn line(mark: &str) -> String {
+    let part = mark.strip_suffix("==").unwrap_or(mark);
     let mut script = format!(
-        "LC_ALL=C; export LC_ALL; PATH=$PATH:/usr/sbin:/sbin; export PATH; \
-         a() {{ echo \"{mark} $1\"; {{ timeout {SECONDS} sh -c \"$2\" 2>&1 </dev/null; echo \"{mark}=$?\"; }} | head -c {ANSWER}; echo; }}; "
+        "m=\"{part}\"; m=\"$m==\"; LC_ALL=C; export LC_ALL; PATH=$PATH:/usr/sbin:/sbin; export PATH; \
+         a() {{ echo \"$m $1\"; {{ timeout {SECONDS} sh -c \"$2\" 2>&1 </dev/null; echo \"$m=$?\"; }} | head -c {ANSWER}; echo; }}; "
     );
     for c in commands() {
         script.push_str(&format!("a {} {}; ", c.id, quoted(c.run)));
     }
-    script.push_str(&format!("echo \"{mark} end\""));
+    script.push_str("echo \"$m end\"");
     format!("sh -c {}", quoted(&script))
 }
 
 /// Is this the line of [`line`], and nothing besides?
 pub fn is_ours(command: &str) -> bool {
     let Some(from) = command.find("==badgate-") else { return false };
-    let tail = &command[from..];
-    let Some(mark) = tail.split(' ').next().filter(|m| is_mark(m)) else { return false };
-    line(mark) == command
+    let part = command[from..].split('"').next().unwrap_or_default();
+    let mark = format!("{part}==");
+    is_mark(&mark) && line(&mark) == command
 }
 
 /// The plugin says goodbye on the same line as the container speaks: on a line
@@ -176,7 +178,9 @@ mod tests {
 
     #[test]
     fn only_this_line_is_ours() {
-        let good = line(&mark());
+        let mark = mark();
+        let good = line(&mark);
+        assert!(!good.contains(&mark), "or the list of processes would hold it");
         assert!(is_ours(&good));
         for bad in [
             format!("{good}; id"),
