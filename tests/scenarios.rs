@@ -299,6 +299,8 @@ fn topic_of(action: &str, w: &World) -> Topic {
         "ecs:DescribeTaskDefinition" => Topic::TaskDefinition("arn:td:7".into()),
         "rds:DescribeDBInstances" => Topic::Databases(VPC.into()),
         "elasticache:DescribeCacheClusters" => Topic::Caches(VPC.into()),
+        "xray:GetTraceSummaries" => Topic::Traces(LB.into()),
+        "xray:GetTraceSummaries of the API" => Topic::Traces(front::API.into()),
         "codedeploy:ListDeployments" => Topic::Releases(LB.into()),
         "wafv2:GetWebACLForResource" => Topic::WebAcl(LB.into()),
         "route53:GetHealthCheck" => Topic::HealthCheck("hc-1".into()),

@@ -3,6 +3,7 @@
 
 use super::case::Case;
 use super::series;
+use super::traced::{self, Traced};
 use crate::situation::around::{Activity, ChangeEvent, ScalingGroup};
 use crate::situation::beside::Release;
 use crate::situation::metric::{MetricKey, Series};
@@ -39,6 +40,8 @@ pub(super) struct Gathered<'a> {
     /// Instances that are targets, in order.
     instances: OnceCell<Vec<&'a str>>,
     by_id: OnceCell<HashMap<&'a str, &'a Instance>>,
+    /// Traces of requests on the path.
+    traced: OnceCell<Option<Traced<'a>>>,
     /// Kinds of series there are: namespace, name, statistic.
     kinds: OnceCell<BTreeSet<(&'a str, &'a str, &'a str)>>,
 }
@@ -48,7 +51,7 @@ fn median(mut v: Vec<f64>) -> Option<f64> {
     v.get(v.len() / 2).copied()
 }
 
-impl Case<'_> {
+impl<'a> Case<'a> {
     /// When the failure began, if that is known.
     pub fn began(&self) -> Option<Timestamp> {
         self.onset
@@ -65,6 +68,11 @@ impl Case<'_> {
     /// Changes that took effect near the onset and touch the path, newest first.
     pub fn changes(&self) -> Vec<&ChangeEvent> {
         self.changes_at_any_time().iter().copied().filter(|e| self.near(e.at)).collect()
+    }
+
+    /// Traces of requests on the path; `None` where none are known.
+    pub fn traced(&self) -> Option<&Traced<'a>> {
+        self.gathered.traced.get_or_init(|| traced::traced(self.s)).as_ref()
     }
 
     /// Changes that took effect and touch the path, whenever that was, newest first.
@@ -318,6 +326,13 @@ fn path_ids(s: &Situation) -> BTreeSet<&str> {
     out
 }
 
+/// Ids and names of the path and of what stands in front of it.
+pub(super) fn everything(s: &Situation) -> BTreeSet<&str> {
+    let mut out = path_ids(s);
+    out.extend(front_ids(s));
+    out
+}
+
 /// Deployments of CodeDeploy that go to something on the path: its target
 /// groups, Auto Scaling groups, services, or instances by their tags. Newest first.
 pub fn releases_of_path(s: &Situation) -> Vec<&Release> {
@@ -376,8 +391,7 @@ pub fn timeline(s: &Situation) -> Vec<PathChange> {
     let onset = onset.or_else(|| front.and_then(|id| super::fore::onset(s, id)));
     let near =
         |at: Timestamp| onset.is_some_and(|t| t.duration_since(at) <= NEAR && t.duration_since(at) >= -AFTER);
-    let mut path = path_ids(s);
-    path.extend(front_ids(s));
+    let path = everything(s);
     let events = s.lbs.values().filter_map(|l| l.changes.value());
     let events = events.chain(s.fronts.changes.values().filter_map(|d| d.value())).flat_map(|c| &c.events);
     let mut out: Vec<PathChange> = events

@@ -247,6 +247,12 @@ impl<'a> Case<'a> {
             || TURNED_AWAY.iter().any(|n| self.many(n))
     }
 
+    /// Answers of the application fail or never come, or functions do.
+    pub fn suffers_inside(&self) -> bool {
+        let answers = self.mostly("HTTPCode_Target_5XX_Count") || self.mostly("HTTPCode_ELB_504_Count");
+        answers || self.failing && self.functions().next().is_some()
+    }
+
     fn series(&self, subject: &SafeText, name: &str, stat: &str) -> Option<&'a Series> {
         self.s.series(&MetricKey::alb(subject.clone(), name, stat))
     }

@@ -4,6 +4,7 @@
 use super::fore;
 use super::path::{Leg, LegKind, Verdict};
 use super::series;
+use super::traced::{Blame, traced};
 use super::ways;
 use crate::situation::elb::{Listener, TargetHealth};
 use crate::situation::{Datum, GroupState, Reason, Situation};
@@ -108,7 +109,9 @@ pub fn strip(s: &Situation, legs: &[Leg]) -> Vec<Hop> {
         out.extend(s.lb_arn().and_then(|arn| firewall(s, arn, &SafeText::default())));
         out.push(alb(s));
     } else {
-        // Nothing behind is known as a load balancer: the path ends here.
+        // Nothing behind is known as a load balancer: the path ends here, but
+        // for what traces tell of functions.
+        out.extend(traced(s).and_then(|t| t.of(DEPENDENCIES).map(|_| dependency(s))));
         return out;
     }
     out.extend(listeners(s, legs));
@@ -120,7 +123,11 @@ pub fn strip(s: &Situation, legs: &[Leg]) -> Vec<Hop> {
     out
 }
 
-/// Databases and caches that the targets may reach.
+/// Who is outside of the path.
+const DEPENDENCIES: &[Blame] = &[Blame::Store, Blame::Remote];
+
+/// Databases and caches that the targets may reach, and what traces say of
+/// these and of others.
 fn dependency(s: &Situation) -> Hop {
     let make = |status, word: String, why: String| hop(HopKind::Dependency, "dependency", status, word, why);
     let databases = s.vpcs.values().filter_map(|v| v.databases.value()).flatten();
@@ -129,15 +136,24 @@ fn dependency(s: &Situation) -> Hop {
         all.extend(c.clusters.iter().map(|c| (c.id.to_string(), c.status.as_str())));
         all.extend(c.groups.iter().map(|(id, status, _)| (id.to_string(), status.as_str())));
     }
-    if all.is_empty() {
-        let why = "what the targets depend on was not looked at";
-        return make(Status::Unknown, "not looked at".into(), why.into());
-    }
-    let told: Vec<String> = all.iter().map(|(id, status)| format!("{id} {status}")).collect();
+    let blamed = traced(s);
+    let blamed = blamed.as_ref().and_then(|t| {
+        let (n, _, root) = t.of(DEPENDENCIES)?;
+        let why = format!("{n} of {} failing traces end in {}", t.n, root.phrase());
+        Some((t.mostly(DEPENDENCIES), SafeText::capped(root.culprit(), 24), why))
+    });
+    let mut told: Vec<String> = all.iter().map(|(id, status)| format!("{id} {status}")).collect();
+    told.extend(blamed.iter().map(|b| b.2.clone()));
     let why = told.join(", ");
-    match all.iter().find(|(_, status)| *status != "available") {
-        Some((id, status)) => make(Status::Warn, format!("{id} {status}"), why),
-        None => make(Status::Ok, "available".into(), why),
+    match (all.iter().find(|(_, status)| *status != "available"), blamed) {
+        (Some((id, status)), _) => make(Status::Warn, format!("{id} {status}"), why),
+        (None, Some((true, culprit, _))) => make(Status::Warn, format!("traces: {culprit}"), why),
+        (None, None) if all.is_empty() => {
+            let why = "what the targets depend on was not looked at";
+            make(Status::Unknown, "not looked at".into(), why.into())
+        }
+        (None, _) if all.is_empty() => make(Status::Unknown, "some traces".into(), why),
+        (None, _) => make(Status::Ok, "available".into(), why),
     }
 }
 

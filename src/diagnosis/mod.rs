@@ -14,6 +14,7 @@ mod rows;
 pub mod series;
 pub mod signs;
 pub mod timeouts;
+pub mod traced;
 pub mod verdict;
 pub mod ways;
 

@@ -86,6 +86,11 @@ pub fn patterns() -> &'static [Pattern] {
     &table().list
 }
 
+/// The kind that a line, or another text of an application, is of.
+pub(super) fn known(text: &str) -> Option<&'static Pattern> {
+    kind(text).and_then(|k| table().list.get(k))
+}
+
 /// Hits kept at most for each kind; older ones are counted only.
 const KEPT: usize = 20_000;
 

@@ -313,6 +313,7 @@ pub(crate) fn operation(topic: &Topic) -> &'static str {
         Topic::WebAcl(_) => "wafv2:GetWebACLForResource",
         Topic::Releases(_) => "codedeploy:ListDeployments",
         Topic::Caches(_) => "elasticache:DescribeCacheClusters",
+        Topic::Traces(_) => "xray:GetTraceSummaries",
         Topic::Place(_) => "search",
         Topic::LogGroups => "logs:DescribeLogGroups",
         Topic::Tail(_) => "logs:FilterLogEvents",

@@ -234,6 +234,10 @@ phrases! {
     web_acl_is(name, rules, default);
     store_is(name, status);
     store_ill(name, status);
+    traces_none();
+    traces_end_in(count, all, what);
+    traces_blame_nobody(count, all);
+    reason_more_traces();
     stops_none(service);
     stops_more(count);
     task_stopped(task, at, why, exits);

@@ -1,10 +1,11 @@
 //! What stands beside a request path: health checks of names, web ACLs,
-//! deployments, caches. Sources: Amazon Route 53 API reference (2013-04-01),
+//! deployments, caches, traces. Sources: Amazon Route 53 API reference (2013-04-01),
 //! AWS WAF API reference (2019-07-29), AWS CodeDeploy API reference
 //! (2014-10-06), Amazon ElastiCache API reference (2015-02-02).
 
 use super::datum::{Datum, Gap, Reason};
 use super::observation::{Fact, Topic};
+use super::trace::Traces;
 use crate::text::SafeText;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -162,6 +163,8 @@ pub struct Beside {
     pub releases: BTreeMap<SafeText, Datum<Vec<Release>>>,
     /// By VPC.
     pub caches: BTreeMap<SafeText, Datum<Caches>>,
+    /// By ARN of the load balancer, or the id of what stands in its place.
+    pub traces: BTreeMap<SafeText, Datum<Traces>>,
 }
 
 fn set<T: Clone + PartialEq>(slot: &mut Datum<T>, v: &T, at: Timestamp, source: &SafeText) -> bool {
@@ -193,6 +196,10 @@ impl Beside {
                 set(slot, v, at, src);
                 before.is_some_and(|b| b != told(v))
             }
+            (Topic::Traces(id), Fact::Traces(v)) => {
+                set(self.traces.entry(id.clone()).or_default(), v, at, src);
+                false
+            }
             _ => return None,
         })
     }
@@ -204,6 +211,7 @@ impl Beside {
             Topic::WebAcl(id) => self.acls.entry(id.clone()).or_default().fail(gap),
             Topic::Releases(id) => self.releases.entry(id.clone()).or_default().fail(gap),
             Topic::Caches(vpc) => self.caches.entry(vpc.clone()).or_default().fail(gap),
+            Topic::Traces(id) => self.traces.entry(id.clone()).or_default().fail(gap),
             _ => return None,
         })
     }

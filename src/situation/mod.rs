@@ -17,6 +17,7 @@ pub mod net;
 pub mod observation;
 pub mod probe;
 pub mod shape;
+pub mod trace;
 mod want;
 
 pub use datum::{Datum, Gap, Known, Reason};

@@ -13,6 +13,7 @@ use super::log::{LogGroup, LogLine, Tail};
 use super::metric::Series;
 use super::net::{Instance, Interface, NetworkAcl, PrefixList, RouteTable, SecurityGroup, Subnet};
 use super::probe::Probe;
+use super::trace::Traces;
 use crate::text::SafeText;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -116,6 +117,9 @@ pub enum Topic {
     Releases(SafeText),
     /// Caches the targets may reach, by VPC.
     Caches(SafeText),
+    /// Failing traces around the onset, by ARN of the load balancer or the id of
+    /// what stands in its place.
+    Traces(SafeText),
     /// One of several places searched for the target, by its name (`prod/eu-west-1`).
     Place(SafeText),
     /// Log groups that could be tailed.
@@ -173,6 +177,7 @@ impl Topic {
             | Topic::WebAcl(s)
             | Topic::Releases(s)
             | Topic::Caches(s)
+            | Topic::Traces(s)
             | Topic::Place(s)
             | Topic::Tail(s) => s.as_str(),
         }
@@ -227,6 +232,7 @@ impl Topic {
             Topic::WebAcl(_) => "web ACL",
             Topic::Releases(_) => "CodeDeploy deployments",
             Topic::Caches(_) => "caches",
+            Topic::Traces(_) => "traces",
             Topic::Place(_) => "search",
             Topic::LogGroups => "log groups",
             Topic::Tail(_) => "log tail",
@@ -315,6 +321,7 @@ pub enum Fact {
     WebAcl(WebAcl),
     Releases(Vec<Release>),
     Caches(Caches),
+    Traces(Traces),
     Place(Searched),
     LogGroups(Vec<LogGroup>),
     /// New lines of a tail, oldest first.

@@ -17,7 +17,7 @@ pub enum Want {
     Ecs,
     /// Status checks, Auto Scaling, certificates, databases, functions.
     Around,
-    /// Changes around the onset (CloudTrail).
+    /// Changes around the onset (CloudTrail), traces of what fails since (X-Ray).
     Changes,
     /// Rows of the load balancer's access log.
     AccessLog,
@@ -78,7 +78,9 @@ impl Want {
             | Topic::Interfaces(_)
             | Topic::PrefixList(_) => Want::Network,
             Topic::Metrics(_) | Topic::HostMetrics(_) | Topic::FrontMetrics(_) => Want::Metrics,
-            Topic::Changes(_) | Topic::FrontChanges(_) | Topic::Releases(_) => Want::Changes,
+            Topic::Changes(_) | Topic::FrontChanges(_) | Topic::Releases(_) | Topic::Traces(_) => {
+                Want::Changes
+            }
             Topic::AccessLog(_) | Topic::FrontLog(_) => Want::AccessLog,
             Topic::ListenerCertificates(_)
             | Topic::Certificate(_)

@@ -1,12 +1,12 @@
 //! What stands beside a path: health checks of records, web ACLs, deployments
-//! of CodeDeploy, caches. In-process answers for each call, and the emulator
+//! of CodeDeploy, caches, traces. In-process answers for each call, and the emulator
 //! for the way from a target to them.
 
 use super::support::{Answer, Fake, Lab};
 use super::{Watcher, once, place, runtime};
 use badgate::situation::Reason;
 use badgate::sources::aws::Aws;
-use badgate::sources::aws::ask::{caches, deploys, edge, waf};
+use badgate::sources::aws::ask::{caches, deploys, edge, traces, waf};
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
@@ -296,4 +296,75 @@ fn weights_checks_and_the_web_acl_of_a_target_are_found() {
     let mut w = Watcher::open(&lab, "www.example.test", once());
     w.whole_picture();
     assert_eq!(w.gaps(), ["web ACL".to_owned()].into(), "{:?}", w.s.gaps);
+}
+
+fn trace(id: &str, service: &str) -> Value {
+    json!({ "Id": id, "HasFault": true, "ResponseTime": 0.5, "Http": { "HttpURL": "http://shop.example.com/pay?card=4", "HttpStatus": 500 },
+        "ServiceIds": [{ "Name": "shop" }, { "Name": service }], "InstanceIds": [{ "Id": "i-1" }],
+        "FaultRootCauses": [{ "Services": [{ "Name": "shop", "EntityPath": [{ "Name": "shop" }] },
+            { "Name": service, "Type": "remote", "Inferred": true, "EntityPath": [{ "Name": service, "Remote": true }] }] }] })
+}
+
+#[test]
+fn failing_traces_are_read_page_by_page_and_no_further_than_due() {
+    let fake = Fake::start();
+    let (from, to) = ("2026-11-21T01:00:00Z".parse().unwrap(), "2026-11-22T01:53:00Z".parse().unwrap());
+    let ask = || with(&fake, async |aws: Aws| traces::traces(&aws, from, to).await);
+    let page = |list: &[Value], next: Option<&str>| {
+        Answer::json(
+            &json!({ "TraceSummaries": list, "NextToken": next, "TracesProcessedCount": 9 }).to_string(),
+        )
+    };
+    const OP: &str = "POST /TraceSummaries";
+    fake.on(OP, page(&[trace("1-69218901-b", "pay.example.net")], None));
+    fake.on_times(
+        OP,
+        1,
+        page(&[trace("1-69218900-a", "pay.example.net"), trace("1-69218900-c", "stock")], Some("more")),
+    );
+    let got = ask().unwrap();
+    assert_eq!(
+        got.kinds.iter().map(|k| (k.count, k.roots[0].culprit())).collect::<Vec<_>>(),
+        [(2, "pay.example.net"), (1, "stock")]
+    );
+    assert!(!got.cut && !got.kinds[0].url.contains("card"), "{got:?}");
+    let asked: Vec<Value> =
+        fake.requests_of(OP).iter().map(|r| serde_json::from_slice(&r.body).unwrap()).collect();
+    assert_eq!(
+        asked[0]["EndTime"].as_i64().unwrap() - asked[0]["StartTime"].as_i64().unwrap(),
+        6 * 3600,
+        "the API takes no more"
+    );
+    assert_eq!((&asked[0]["NextToken"], &asked[1]["NextToken"]), (&Value::Null, &json!("more")));
+    assert_eq!(asked[0]["FilterExpression"], "fault = true OR http.status >= 500");
+    assert!(fake.requests().iter().all(|r| r.signed_scope().is_some_and(|s| s.2 == "xray")));
+    // Pages without end: some are read, and that there are more is said.
+    for n in 0..5 {
+        fake.on_times(OP, 1, page(&[trace("1-69218900-a", "stock")], Some(&format!("t{n}"))));
+    }
+    let before = fake.requests_of(OP).len();
+    let got = ask().unwrap();
+    assert!(got.cut && got.kinds[0].count == 5, "{got:?}");
+    assert_eq!(fake.requests_of(OP).len(), before + 5);
+    for (answer, word) in [
+        (Answer::denied("xray", "xray:GetTraceSummaries"), "denied"),
+        (Answer::throttled("xray"), "throttled"),
+        (page(&[trace("1-69218900-a", "stock")], None).truncated(), "unreadable"),
+        (Answer::json("{}"), "unreadable"),
+        (Answer::json("[]"), "unreadable"),
+    ] {
+        fake.on(OP, answer.clone());
+        assert_eq!(ask().unwrap_err().word(), word, "{answer:?}");
+    }
+}
+
+#[test]
+fn traces_are_asked_for_once_and_that_nobody_traces_is_no_failure() {
+    let lab = Lab::start("shop-broken");
+    let mut w = Watcher::open(&lab, "shop-alb", once());
+    w.whole_picture();
+    let told = w.s.beside.traces.values().next().expect("asked, since targets are ill");
+    assert_eq!(told.value().map(|t| t.kinds.len()), Some(0), "{told:?}");
+    let asked = w.calls.iter().filter(|c| c.operation.as_str() == "xray:GetTraceSummaries").count();
+    assert_eq!(asked, 1, "once in a survey");
 }

@@ -38,6 +38,7 @@ const CALLS: &[(&str, &str, &str, &[&str])] = &[
     ("shop", "shop-alb", "GetWebACLForResource", &["web ACL"]),
     // What is asked only when something is wrong.
     ("shop-broken", "shop-alb", "ListDeployments", &["CodeDeploy deployments"]),
+    ("shop-broken", "shop-alb", "POST /TraceSummaries", &["traces"]),
     ("shop-broken", "shop-alb", "DescribeInstanceStatus", &["instance status"]),
     ("shop-broken", "shop-alb", "DescribeAutoScalingGroups", &["Auto Scaling groups"]),
     ("shop-broken", "shop-alb", "LookupEvents", &["changes"]),
@@ -105,6 +106,7 @@ fn family(op: &str) -> BTreeSet<&'static str> {
             "web ACL",
             "CodeDeploy deployments",
             "caches",
+            "traces",
         ],
         &["changes"],
     ];
@@ -153,7 +155,9 @@ fn try_one(world: &str, target: &str, op: &str, hit: &[&str], fault: &Value, wor
     }
     if word == "denied" {
         let gap = w.failed().next().unwrap().1;
-        assert!(gap.reason.phrase().contains(op), "the missing action is named: {}", gap.reason.phrase());
+        // Of what has no operation in its request, the path says which it is.
+        let name = op.rsplit('/').next().unwrap_or(op);
+        assert!(gap.reason.phrase().contains(name), "the missing action is named: {}", gap.reason.phrase());
     }
     lab.clear_faults();
     match word {

@@ -9,6 +9,7 @@ use badgate::situation::around::{
 };
 use badgate::situation::beside::{Caches, Release, WebAcl};
 use badgate::situation::metric::{MetricKey, Series};
+use badgate::situation::trace::{TraceKind, Traces};
 use badgate::situation::{Fact, Topic};
 use jiff::SignedDuration;
 use serde::Deserialize;
@@ -41,6 +42,8 @@ pub struct Evidence {
     /// Deployments of CodeDeploy.
     pub releases: Option<Vec<Release>>,
     pub caches: Option<Caches>,
+    /// Kinds of failing traces.
+    pub traces: Option<Vec<TraceKind>>,
     /// Minutes before now, what, cause.
     pub activities: Option<Vec<(f64, String, String)>>,
     /// Days until the certificate ends.
@@ -164,6 +167,13 @@ pub fn add(shop: &mut Shop, e: &Evidence, onset: i64) {
     }
     if let Some(c) = &e.caches {
         shop.more.push(observed(Topic::Caches(VPC.into()), Fact::Caches(c.clone())));
+    }
+    if let Some(kinds) = &e.traces {
+        // Of whatever stands in view: the API where there is one in front.
+        let traces = || Traces { kinds: kinds.clone(), ..Traces::default() };
+        for of in [LB, crate::front::API] {
+            shop.more.push(observed(Topic::Traces(of.into()), Fact::Traces(traces())));
+        }
     }
     if let Some(list) = &e.activities {
         let activities = list.iter().map(|(ago, what, cause)| Activity {

@@ -58,6 +58,9 @@ class Cloud:
                 return self._as_error(call, e.response)
 
     def _answer(self, call):
+        if call.protocol == "rest" and (handler := HANDLERS.get((call.service, call.operation))):
+            doc = handler(self, call, None)
+            return wire.Response(200, [("content-type", "application/json")], json.dumps(doc).encode())
         if call.protocol == "rest" or call.service not in wire.PROTOCOLS:
             return self._as_error(call, self._moto(call.request))
         if call.operation not in wire.model(call.service).operation_names:

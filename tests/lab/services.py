@@ -435,6 +435,13 @@ def lookup_events(cloud, call, ask):
     return {"Events": cloud.state.get("events", [])}
 
 
+# moto's X-Ray wants a package of its own, and knows no root causes.
+@handles("xray", "POST /TraceSummaries")
+def trace_summaries(cloud, call, ask):
+    summaries = cloud.state.get("traces", [])
+    return {"TraceSummaries": summaries, "TracesProcessedCount": len(summaries), "ApproximateTime": 0}
+
+
 # ---- Systems Manager -----------------------------------------------------------------------------------------------------
 # state["hosts"]: instance id -> what it prints, or True: the script runs in a shell of this machine, as it stands. Only
 # badgate's own questions to hosts ever come here, and those only read.

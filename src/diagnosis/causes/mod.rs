@@ -19,6 +19,7 @@ mod origins;
 mod own;
 mod proxies;
 mod target;
+mod traces;
 mod witness;
 
 use super::case::{Case, Inputs};
@@ -27,6 +28,7 @@ use super::timeouts::Measured;
 use super::verdict::{Diagnosis, Hop, Next, Standing, Verdict};
 use crate::situation::Situation;
 use ballot::{Ballot, Closed};
+use traces::Traces;
 use witness::Witness;
 
 /// How near the root a cause is. A cause that explains others goes before them.
@@ -197,8 +199,8 @@ pub const RULES: &[Rule] = &[
     rule("deploy-regression", Hop::Deploy, Level::Change, &[], deploy::regression),
     rule("infra-config-change", Hop::Deploy, Level::Change, &[], deploy::config_change),
     rule("ungraceful-shutdown-or-scale-in", Hop::Deploy, Level::Root, &[], deploy::ungraceful),
-    rule("dependency-db-unavailable", Hop::Dependency, Level::Root, INSIDE, deploy::database),
-    rule("dependency-external-api-slow", Hop::Dependency, Level::Root, &[], deploy::external),
+    either("dependency-db-unavailable", Hop::Dependency, INSIDE, deploy::database, traces::alone),
+    either("dependency-external-api-slow", Hop::Dependency, &[], deploy::external, traces::alone),
     either("lambda-timeout", Hop::Lambda, FUNCTION, lambda::timeout, api::function_timeout),
     either("lambda-throttled", Hop::Lambda, FUNCTION, lambda::throttled, api::throttled),
     rule("alb-lambda-invalid-response", Hop::Lambda, Level::Root, FUNCTION, lambda::invalid_response),
@@ -241,6 +243,7 @@ pub fn diagnose(s: &Situation, inputs: &Inputs<'_>) -> Diagnosis {
     let behind = behind && !front.behind_is_over();
     let from = front.from().or(case.as_ref().map(|c| c.from));
     let witness = Witness::new(s, from);
+    let traces = Traces::new(s, case.as_ref(), &front);
     // A request from here that fails is trouble, however calm the metrics: they
     // come minutes later, and what never arrives is in none of them.
     let met = witness.troubled();
@@ -265,6 +268,7 @@ pub fn diagnose(s: &Situation, inputs: &Inputs<'_>) -> Diagnosis {
             _ => continue,
         };
         witness.testify(r.id, case.as_ref(), &mut ballot);
+        traces.testify(r.id, &mut ballot);
         match ballot.close(r, trouble || met) {
             // Where all is seen and all is well, there is nothing to look into.
             Some(Closed::Verdict(v)) if calm && v.standing == Standing::Unchecked => {}

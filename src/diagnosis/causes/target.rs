@@ -4,6 +4,7 @@ use super::ballot::{Ballot, Seen};
 use super::proxies::PARTICULAR;
 use crate::diagnosis::case::Case;
 use crate::diagnosis::rows::Shape;
+use crate::diagnosis::traced::Blame;
 use crate::diagnosis::verdict::Weight::{self, Decisive, Strong, Weak};
 use crate::situation::around::ApplicationCheck;
 use crate::situation::ecs::{Service, Task};
@@ -260,6 +261,7 @@ fn named_inside(c: &Case<'_>) -> bool {
     ]
     .iter()
     .any(|id| c.signs_of(id).next().is_some())
+        || c.traced().is_some_and(|t| t.mostly(&[Blame::Store, Blame::Remote]))
 }
 
 pub(super) fn exception(c: &Case<'_>, b: &mut Ballot) {

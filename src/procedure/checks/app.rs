@@ -1,7 +1,7 @@
 //! Step 5: the application, and what was done to it.
 
 use super::logs::sample;
-use crate::diagnosis::around;
+use crate::diagnosis::{around, traced};
 use crate::procedure::Evidence;
 use crate::procedure::desk::{Desk, group_name, number};
 use crate::procedure::metrics::{Count, count, fetched, highest};
@@ -183,7 +183,31 @@ pub(super) fn dependencies(d: &mut Desk<'_>) {
             d.missing(w.topic_of(w.topic(&topic), what), why);
         }
     }
+    traces(d);
     d.by_hand();
+}
+
+/// Which services the failing traces of the path end in.
+fn traces(d: &mut Desk<'_>) {
+    let (s, w) = (d.s, d.w);
+    for (id, datum) in &s.beside.traces {
+        let Some((all, e)) = d.read(datum, &Topic::Traces(id.clone())) else { continue };
+        let e = std::slice::from_ref(&e);
+        let Some(told) = traced::traced(s) else {
+            d.info(w.traces_none(), e);
+            continue;
+        };
+        for (_, kind, root) in told.blamed.iter().take(KINDS) {
+            d.found(w.traces_end_in(kind.count, told.n, sample(&root.phrase())), e);
+        }
+        let blamed: u32 = told.blamed.iter().map(|b| b.1.count).sum();
+        if blamed < told.n {
+            d.info(w.traces_blame_nobody(told.n - blamed, told.n), e);
+        }
+        if all.cut {
+            d.unknown(w.topic(&Topic::Traces(id.clone())), w.reason_more_traces());
+        }
+    }
 }
 
 fn state(d: &mut Desk<'_>, name: &SafeText, status: &SafeText, e: &Evidence) {

@@ -166,7 +166,7 @@ impl Intercept for Guard {
         }
         let wire = match meta.service() {
             "CloudWatch" | "CloudWatch Logs" | "ECS" | "CloudTrail" | "ACM" | "Lambda" | "SSM"
-            | "API Gateway" | "ApiGatewayV2" | "Athena" | "WAFV2" | "CodeDeploy" => Wire::Json,
+            | "API Gateway" | "ApiGatewayV2" | "Athena" | "WAFV2" | "CodeDeploy" | "XRay" => Wire::Json,
             "EC2"
             | "STS"
             | "Elastic Load Balancing v2"

@@ -234,6 +234,8 @@ operations! {
         Some("elasticache:DescribeReplicationGroups"), Around, false, "state of the caches' replication groups";
     DESCRIBE_CACHE_EVENTS = "elasticache" "ElastiCache" "DescribeEvents"
         Some("elasticache:DescribeEvents"), Around, false, "failovers and restarts of the caches";
+    GET_TRACE_SUMMARIES = "xray" "XRay" "GetTraceSummaries"
+        Some("xray:GetTraceSummaries"), Around, false, "which service failing requests failed in (X-Ray)";
     GET_REST_APIS = "apigateway" "API Gateway" "GetRestApis"
         Some("apigateway:GET"), Front, true, "finding a REST API by name";
     GET_REST_API = "apigateway" "API Gateway" "GetRestApi"

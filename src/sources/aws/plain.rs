@@ -1,6 +1,6 @@
 //! Signed requests to services of which we need a few operations each:
 //! CloudWatch, ECS, CloudTrail, S3, Auto Scaling, ACM, RDS, Lambda, SSM, CloudFront,
-//! Route 53, API Gateway, Classic ELB, WAF, CodeDeploy, ElastiCache. The SDK's own crates for these are a
+//! Route 53, API Gateway, Classic ELB, WAF, CodeDeploy, ElastiCache, X-Ray. The SDK's own crates for these are a
 //! million lines to compile for two score questions. What
 //! matters of them is used as it is: orchestrator, credentials, signer, HTTP
 //! client, and the [guard](super::guard) as interceptor like everywhere else.
@@ -53,7 +53,7 @@ const fn global(sdk: &'static str, config: &'static str, host: &'static str) -> 
     Service { sdk, config, host, global: true }
 }
 
-const SERVICES: [Service; 18] = [
+const SERVICES: [Service; 19] = [
     service("Athena", "athena", "athena"),
     service("CloudWatch", "cloudwatch", "monitoring"),
     service("ECS", "ecs", "ecs"),
@@ -67,6 +67,7 @@ const SERVICES: [Service; 18] = [
     service("WAFV2", "wafv2", "wafv2"),
     service("CodeDeploy", "codedeploy", "codedeploy"),
     service("ElastiCache", "elasticache", "elasticache"),
+    service("XRay", "xray", "xray"),
     global("CloudFront", "cloudfront", "cloudfront"),
     global("Route 53", "route_53", "route53"),
     service("API Gateway", "api_gateway", "apigateway"),

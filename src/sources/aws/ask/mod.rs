@@ -14,6 +14,7 @@ pub mod elb;
 pub mod exec;
 pub mod front_log;
 pub mod hosts;
+pub mod traces;
 pub mod trail;
 pub mod waf;
 

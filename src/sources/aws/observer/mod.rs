@@ -13,6 +13,7 @@ mod places;
 mod plan;
 mod slot;
 mod survey;
+mod traced;
 mod work;
 
 use super::client::{Aws, Place};

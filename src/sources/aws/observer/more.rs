@@ -279,6 +279,7 @@ impl Plan {
                     | Topic::Databases(_)
                     | Topic::Releases(_)
                     | Topic::Caches(_)
+                    | Topic::Traces(_)
             )
         });
         if trouble(s, lb, state, groups) != Some(true) && !open {

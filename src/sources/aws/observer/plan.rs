@@ -158,6 +158,11 @@ pub enum Work {
         vpc: SafeText,
         groups: Vec<SafeText>,
     },
+    /// Failing traces of the account and region since the onset.
+    Traces {
+        of: SafeText,
+        onset: Option<Timestamp>,
+    },
     LogGroups(Clues),
     Recent {
         groups: Vec<SafeText>,
@@ -194,6 +199,7 @@ pub fn plan(s: &Situation, focus: &Focus, options: &Options) -> Vec<(Ask, Work)>
     if let Some(lb) = &focus.lb {
         plan.load_balancer(s, lb, focus, options.ssm);
     }
+    plan.traces(s);
     if (focus.lb.is_some() || focus.front.any()) && focus.clues {
         plan.add(Topic::LogGroups, Work::LogGroups(Clues::gather(s, options)));
     }

@@ -6,7 +6,8 @@ use crate::situation::ecs::{Service, Task};
 use crate::situation::{Fact, Identity, Observation, Reason, Topic};
 use crate::sources::aws::ask::ecs::{Listing, ServiceId, TaskList};
 use crate::sources::aws::ask::{
-    access, api, around, caches, classic, deploys, ec2, ecs, edge, elb, exec, front_log, hosts, trail, waf,
+    access, api, around, caches, classic, deploys, ec2, ecs, edge, elb, exec, front_log, hosts, traces,
+    trail, waf,
 };
 use crate::sources::aws::client::Aws;
 use crate::sources::aws::metrics::{self, Window};
@@ -26,6 +27,8 @@ const ROWS_BEFORE: SignedDuration = SignedDuration::from_mins(15);
 const ROWS_WITHOUT_ONSET: SignedDuration = SignedDuration::from_mins(70);
 /// And never further back than this.
 const ROWS_LONGEST: SignedDuration = SignedDuration::from_hours(7);
+/// Traces that are scanned cost money each, and the newest tell as much as any.
+const TRACES_LONGEST: SignedDuration = SignedDuration::from_mins(30);
 
 /// What a question brought.
 #[derive(Debug)]
@@ -314,6 +317,13 @@ pub async fn run(aws: Aws, work: Work, before: Before) -> Answer {
         Work::Caches { vpc, groups } => {
             let asked = begin(Topic::Caches(vpc), &op::DESCRIBE_CACHE_CLUSTERS);
             asked.answer(caches::caches(aws, &groups).await.map(Fact::Caches))
+        }
+        Work::Traces { of, onset } => {
+            let asked = begin(Topic::Traces(of), &op::GET_TRACE_SUMMARIES);
+            let now = Timestamp::now();
+            let recent = now.checked_sub(TRACES_LONGEST).unwrap_or(now);
+            asked
+                .answer(traces::traces(aws, onset.unwrap_or(recent).max(recent), now).await.map(Fact::Traces))
         }
         Work::Records(hosts) => {
             let watch = Watch::start(&op::LIST_RESOURCE_RECORD_SETS);
