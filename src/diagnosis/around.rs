@@ -8,7 +8,7 @@ use crate::situation::around::{Activity, ChangeEvent, ScalingGroup};
 use crate::situation::beside::Release;
 use crate::situation::metric::{MetricKey, Series};
 use crate::situation::net::Instance;
-use crate::situation::{Reason, Situation, short, short_name};
+use crate::situation::{Datum, Reason, Situation, short, short_name};
 use crate::text::SafeText;
 use jiff::{SignedDuration, Timestamp};
 use std::cell::OnceCell;
@@ -59,10 +59,7 @@ impl<'a> Case<'a> {
 
     /// Is this moment shortly before the onset?
     pub fn near(&self, at: Timestamp) -> bool {
-        self.began().is_some_and(|t| {
-            let before = t.duration_since(at);
-            before <= NEAR && before >= -AFTER
-        })
+        self.began().is_some_and(|t| near_onset(t, at))
     }
 
     /// Changes that took effect near the onset and touch the path, newest first.
@@ -108,7 +105,7 @@ impl<'a> Case<'a> {
 
     /// Why deployments of CodeDeploy could not be read, if so.
     pub fn no_releases(&self) -> Option<Reason> {
-        self.s.beside.releases.get(&self.lb)?.gap().map(|g| g.reason.clone())
+        releases_untold(self.s)
     }
 
     /// A series of a host within the window and before it.
@@ -334,11 +331,10 @@ pub(super) fn everything(s: &Situation) -> BTreeSet<&str> {
 }
 
 /// Deployments of CodeDeploy that go to something on the path: its target
-/// groups, Auto Scaling groups, services, or instances by their tags. Newest first.
+/// groups, Auto Scaling groups, services, functions, or instances by their tags. Newest first.
 pub fn releases_of_path(s: &Situation) -> Vec<&Release> {
     let Some(t) = s.target.value() else { return Vec::new() };
-    let of = if t.lb.is_empty() { &t.classic } else { &t.lb };
-    let Some(all) = s.beside.releases.get(of).and_then(|d| d.value()) else { return Vec::new() };
+    let Some(all) = releases_of(s).and_then(|d| d.value()) else { return Vec::new() };
     let groups = s.active_groups();
     let mut names: BTreeSet<&str> =
         groups.iter().filter_map(|(_, g)| Some(g.group.as_ref()?.name.as_str())).collect();
@@ -356,6 +352,10 @@ pub fn releases_of_path(s: &Situation) -> Vec<&Release> {
             i.tags.iter().any(|(k, v)| (key.is_empty() || k == key) && (value.is_empty() || v == value))
         })
     };
+    let mut functions: BTreeSet<&str> = ids.iter().filter_map(|id| function_name(id)).collect();
+    functions.extend(function_name(&t.function));
+    let api = s.fronts.apis.get(&t.api).and_then(|d| d.value());
+    functions.extend(api.into_iter().flat_map(|a| a.functions()).filter_map(|f| function_name(f)));
     let one = |list: &[SafeText], of: &BTreeSet<&str>| {
         list.iter().any(|n| !n.is_empty() && of.contains(n.as_str()))
     };
@@ -364,9 +364,36 @@ pub fn releases_of_path(s: &Situation) -> Vec<&Release> {
             one(&r.balancers, &names)
                 || one(&r.scaling_groups, &scaling)
                 || one(&r.services, &services)
+                || one(&r.functions, &functions)
                 || r.tags.iter().any(|(k, v)| !(k.is_empty() && v.is_empty()) && tagged(k, v))
         })
         .collect()
+}
+
+/// Deployments of CodeDeploy around the onset, whatever they go to.
+fn releases_of(s: &Situation) -> Option<&Datum<Vec<Release>>> {
+    let t = s.target.value()?;
+    let ids = [&t.lb, &t.classic, &t.api, &t.function];
+    ids.into_iter().filter(|id| !id.is_empty()).find_map(|id| s.beside.releases.get(id))
+}
+
+/// Why it is not known whether CodeDeploy deployed to the path, if so: they may
+/// not be listed, or not what functions they go to.
+pub fn releases_untold(s: &Situation) -> Option<Reason> {
+    let d = releases_of(s)?;
+    let untold = || d.value()?.iter().find_map(|r| r.untold.clone());
+    d.gap().map(|g| g.reason.clone()).or_else(untold)
+}
+
+/// `quotes` of `arn:aws:lambda:r:1:function:quotes:live`.
+fn function_name(arn: &str) -> Option<&str> {
+    arn.split(':').nth(6).filter(|_| arn.contains(":function:"))
+}
+
+/// Is a moment shortly before the onset, or just behind it?
+pub(super) fn near_onset(onset: Timestamp, at: Timestamp) -> bool {
+    let before = onset.duration_since(at);
+    before <= NEAR && before >= -AFTER
 }
 
 /// Something that was changed on the path.

@@ -6,6 +6,7 @@ use super::path::{Leg, LegKind, Verdict};
 use super::series;
 use super::traced::{Blame, traced};
 use super::ways;
+use crate::situation::beside::SERVERLESS;
 use crate::situation::elb::{Listener, TargetHealth};
 use crate::situation::{Datum, GroupState, Reason, Situation};
 use crate::text::SafeText;
@@ -133,7 +134,12 @@ fn dependency(s: &Situation) -> Hop {
     let databases = s.vpcs.values().filter_map(|v| v.databases.value()).flatten();
     let mut all: Vec<(String, &str)> = databases.map(|d| (d.id.to_string(), d.status.as_str())).collect();
     for c in s.beside.caches.values().filter_map(Datum::value) {
-        all.extend(c.clusters.iter().map(|c| (c.id.to_string(), c.status.as_str())));
+        all.extend(c.clusters.iter().map(|c| {
+            // Of what has no nodes, the address is what logs and configuration name.
+            let at =
+                if c.class.as_str() == SERVERLESS { format!(" ({})", c.endpoint) } else { String::new() };
+            (format!("{}{at}", c.id), c.status.as_str())
+        }));
         all.extend(c.groups.iter().map(|(id, status, _)| (id.to_string(), status.as_str())));
     }
     let blamed = traced(s);

@@ -295,6 +295,11 @@ fn parts(s: &Situation) -> Vec<(Topic, SafeText, Reason)> {
             out.push((Topic::HealthCheck(id.clone()), what.clone(), why.clone()));
         }
     }
+    for (id, d) in &s.beside.releases {
+        if let Some(why) = d.value().into_iter().flatten().find_map(|r| r.untold.clone()) {
+            out.push((Topic::Releases(id.clone()), "functions".into(), why));
+        }
+    }
     for (vpc, d) in &s.beside.caches {
         for (what, why) in d.value().into_iter().flat_map(|c| &c.gaps) {
             out.push((Topic::Caches(vpc.clone()), what.clone(), why.clone()));

@@ -118,6 +118,11 @@ pub struct Release {
     pub services: Vec<SafeText>,
     /// Tags of the instances it goes to.
     pub tags: Vec<(SafeText, SafeText)>,
+    /// Names of the functions it shifts to another version.
+    pub functions: Vec<SafeText>,
+    /// Why it is not known what functions it goes to, where that was asked in vain.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub untold: Option<Reason>,
 }
 
 /// Caches that the targets may reach.
@@ -133,7 +138,8 @@ pub struct Caches {
     pub gaps: Vec<(SafeText, Reason)>,
 }
 
-/// One cache cluster: a node of Redis or Valkey, or all nodes of Memcached.
+/// One cache cluster: a node of Redis or Valkey, or all nodes of Memcached. A
+/// serverless cache is one whose class is `serverless`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Cache {
@@ -148,9 +154,17 @@ pub struct Cache {
     pub class: SafeText,
     pub port: Option<u16>,
     pub security_groups: Vec<SafeText>,
+    /// Address that clients connect to; empty where each node has its own.
+    pub endpoint: SafeText,
     /// Nodes that are not available, with their status.
     pub ill: Vec<(SafeText, SafeText)>,
 }
+
+/// Class of what has no nodes of its own.
+pub const SERVERLESS: &str = "serverless";
+
+/// The part of an answer about caches that tells of these.
+pub const WITHOUT_NODES: &str = "serverless caches";
 
 /// All of it.
 #[derive(Clone, Debug, Default)]
@@ -159,7 +173,8 @@ pub struct Beside {
     pub checks: BTreeMap<SafeText, Datum<HealthCheck>>,
     /// By ARN of what they protect; by id for distributions.
     pub acls: BTreeMap<SafeText, Datum<WebAcl>>,
-    /// By ARN of the load balancer, or the name of a Classic one.
+    /// By ARN of the load balancer or function, the name of a Classic Load
+    /// Balancer, or the id of an API.
     pub releases: BTreeMap<SafeText, Datum<Vec<Release>>>,
     /// By VPC.
     pub caches: BTreeMap<SafeText, Datum<Caches>>,

@@ -113,7 +113,8 @@ pub enum Topic {
     /// The web ACL of a load balancer or an API's stage by ARN, or of a
     /// distribution by id.
     WebAcl(SafeText),
-    /// Deployments of CodeDeploy around the onset, by load balancer ARN.
+    /// Deployments of CodeDeploy around the onset, by ARN of the load balancer or
+    /// the id of what stands in its place.
     Releases(SafeText),
     /// Caches the targets may reach, by VPC.
     Caches(SafeText),

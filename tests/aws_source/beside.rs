@@ -181,6 +181,42 @@ fn deployments_are_told_with_what_they_go_to() {
     }
 }
 
+#[test]
+fn a_deployment_to_functions_is_told_with_their_names() {
+    let fake = Fake::start();
+    let (from, to) = ("2026-11-22T00:30:00Z".parse().unwrap(), "2026-11-22T01:53:00Z".parse().unwrap());
+    let ask = || with(&fake, async |aws: Aws| deploys::releases(&aws, from, to).await);
+    let info = |id: &str, platform: &str| {
+        json!({ "deploymentId": id, "applicationName": "quotes", "deploymentGroupName": "live",
+        "status": "Succeeded", "createTime": 1_795_312_000, "computePlatform": platform })
+    };
+    fake.on("ListDeployments", Answer::json(&json!({ "deployments": ["d-1", "d-2"] }).to_string()));
+    fake.on(
+        "BatchGetDeployments",
+        Answer::json(
+            &json!({ "deploymentsInfo": [info("d-1", "Lambda"), info("d-2", "Server")] }).to_string(),
+        ),
+    );
+    fake.on("BatchGetDeploymentGroups", Answer::json(r#"{"deploymentGroupsInfo":[]}"#));
+    fake.on(
+        "ListDeploymentTargets",
+        Answer::json(r#"{"targetIds":["quotes:live","arn:aws:lambda:us-east-1:1:function:prices:live"]}"#),
+    );
+    let got = ask().unwrap();
+    assert_eq!((&got[0].functions[..], &got[0].untold), (&["quotes".into(), "prices".into()][..], &None));
+    assert!(got[1].functions.is_empty() && got[1].untold.is_none());
+    assert_eq!(fake.requests_of("ListDeploymentTargets").len(), 1, "of functions only");
+    // What may not be listed is said: the deployment may have been to ours.
+    for (answer, word) in [
+        (Answer::denied("codedeploy", "codedeploy:ListDeploymentTargets"), "denied"),
+        (Answer::json("{}"), "unreadable"),
+    ] {
+        fake.on("ListDeploymentTargets", answer);
+        let got = ask().unwrap();
+        assert_eq!(got[0].untold.as_ref().map(Reason::word), Some(word));
+    }
+}
+
 fn clusters() -> String {
     let one = |id: &str, sg: &str| {
         format!(
@@ -201,6 +237,7 @@ fn caches_are_those_that_let_the_targets_in() {
     let ask =
         |group: &'static str| with(&fake, async move |aws: Aws| caches::caches(&aws, &[group.into()]).await);
     fake.on("DescribeCacheClusters", Answer::xml(&clusters()));
+    fake.on("DescribeServerlessCaches", Answer::xml(NO_SERVERLESS));
     fake.on(
         "DescribeReplicationGroups",
         Answer::xml("<DescribeReplicationGroupsResponse><DescribeReplicationGroupsResult><ReplicationGroups><ReplicationGroup><ReplicationGroupId>sess</ReplicationGroupId><Status>modifying</Status><AutomaticFailover>enabled</AutomaticFailover></ReplicationGroup></ReplicationGroups></DescribeReplicationGroupsResult></DescribeReplicationGroupsResponse>"),
@@ -215,7 +252,7 @@ fn caches_are_those_that_let_the_targets_in() {
     // Of others nothing more is asked.
     let before = fake.requests().len();
     assert!(ask("sg-nobody").unwrap().clusters.is_empty());
-    assert_eq!(fake.requests().len(), before + 1);
+    assert_eq!(fake.requests().len(), before + 2);
     fake.on("DescribeEvents", Answer::query_error(403, "AccessDenied", "no"));
     let got = ask("sg-cache").unwrap();
     assert!(
@@ -235,6 +272,43 @@ fn caches_are_those_that_let_the_targets_in() {
     ] {
         fake.on("DescribeCacheClusters", answer);
         assert_eq!(ask("sg-cache").unwrap_err().word(), word);
+    }
+}
+
+const NO_SERVERLESS: &str = "<DescribeServerlessCachesResponse><DescribeServerlessCachesResult><ServerlessCaches/></DescribeServerlessCachesResult></DescribeServerlessCachesResponse>";
+
+#[test]
+fn a_serverless_cache_is_one_of_them() {
+    let fake = Fake::start();
+    let ask = || with(&fake, async |aws: Aws| caches::caches(&aws, &["sg-cache".into()]).await);
+    let page = |name: &str, sg: &str, next: &str| {
+        Answer::xml(&format!(
+            "<DescribeServerlessCachesResponse><DescribeServerlessCachesResult>{next}<ServerlessCaches><member>\
+             <ServerlessCacheName>{name}</ServerlessCacheName><Status>modifying</Status><Engine>valkey</Engine>\
+             <Endpoint><Address>{name}-ab.serverless.use1.cache.amazonaws.com</Address><Port>6379</Port></Endpoint>\
+             <SecurityGroupIds><SecurityGroupId>{sg}</SecurityGroupId></SecurityGroupIds></member></ServerlessCaches>\
+             </DescribeServerlessCachesResult></DescribeServerlessCachesResponse>"
+        ))
+    };
+    fake.on("DescribeCacheClusters", Answer::xml("<DescribeCacheClustersResponse><DescribeCacheClustersResult><CacheClusters/></DescribeCacheClustersResult></DescribeCacheClustersResponse>"));
+    fake.on("DescribeServerlessCaches", page("other", "sg-else", ""));
+    fake.on_times("DescribeServerlessCaches", 1, page("sess", "sg-cache", "<NextToken>more</NextToken>"));
+    let got = ask().unwrap();
+    assert_eq!(fake.requests_of("DescribeServerlessCaches").len(), 2, "page by page");
+    let [c] = &got.clusters[..] else { panic!("{got:?}") };
+    assert_eq!(
+        (c.id.as_str(), c.status.as_str(), c.class.as_str(), c.port),
+        ("sess", "modifying", "serverless", Some(6379))
+    );
+    assert_eq!(c.endpoint.as_str(), "sess-ab.serverless.use1.cache.amazonaws.com");
+    assert!(fake.requests_of("DescribeEvents").is_empty(), "they have no events of nodes");
+    for (answer, word) in [
+        (Answer::query_error(403, "AccessDenied", "no"), "denied"),
+        (page("sess", "sg-cache", "").truncated(), "unreadable"),
+    ] {
+        fake.on("DescribeServerlessCaches", answer);
+        let got = ask().unwrap();
+        assert_eq!((got.gaps[0].0.as_str(), got.gaps[0].1.word()), ("serverless caches", word));
     }
 }
 

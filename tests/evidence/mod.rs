@@ -163,7 +163,9 @@ pub fn add(shop: &mut Shop, e: &Evidence, onset: i64) {
         }
     }
     if let Some(list) = &e.releases {
-        shop.more.push(observed(Topic::Releases(LB.into()), Fact::Releases(list.clone())));
+        for of in [LB, crate::front::API] {
+            shop.more.push(observed(Topic::Releases(of.into()), Fact::Releases(list.clone())));
+        }
     }
     if let Some(c) = &e.caches {
         shop.more.push(observed(Topic::Caches(VPC.into()), Fact::Caches(c.clone())));

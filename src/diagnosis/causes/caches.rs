@@ -5,7 +5,7 @@
 use super::ballot::{Ballot, Seen};
 use crate::diagnosis::case::Case;
 use crate::diagnosis::verdict::Weight::{Decisive, Strong, Weak};
-use crate::situation::beside::Caches;
+use crate::situation::beside::{Caches, WITHOUT_NODES};
 use jiff::Timestamp;
 
 const SPACE: &str = "AWS/ElastiCache";
@@ -23,6 +23,10 @@ pub(super) fn caches(c: &Case<'_>, b: &mut Ballot, suffers: bool) -> bool {
             states(c, b, &k.value, k.as_of, suffers);
             for cluster in &k.value.clusters {
                 load(c, b, &cluster.id, suffers);
+                throttled(c, b, &cluster.id, suffers);
+            }
+            for (what, why) in k.value.gaps.iter().filter(|g| suffers && g.0.as_str() == WITHOUT_NODES) {
+                b.lack(format!("state of {what}"), why.clone());
             }
         }
         if let Some(gap) = d.gap().filter(|_| suffers) {
@@ -57,6 +61,15 @@ fn states(c: &Case<'_>, b: &mut Ballot, all: &Caches, at: Timestamp, suffers: bo
             b.pro(if suffers { Strong } else { Weak }, seen);
         }
     }
+}
+
+/// A serverless cache that refuses commands beyond what it is allowed to grow to.
+fn throttled(c: &Case<'_>, b: &mut Ballot, id: &str, suffers: bool) {
+    let Some(l) = c.level(SPACE, "ThrottledCmds", "Sum", id).filter(|l| l.now >= 1.0) else { return };
+    let risen = l.before.is_none_or(|x| l.now >= x * 3.0 + 1.0);
+    let value = format!("{:.0} commands a minute refused beyond its limits", l.now);
+    let seen = Seen::new(format!("cache {id}"), value, "cloudwatch:GetMetricData", l.at);
+    b.pro(if suffers && risen { Strong } else { Weak }, seen);
 }
 
 /// What the metrics of one cluster say.

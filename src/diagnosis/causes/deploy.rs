@@ -4,14 +4,17 @@ use super::answers::{broken, gone};
 use super::ballot::{Ballot, Seen};
 use super::caches;
 use super::target::{services, stopped};
+use crate::diagnosis::around;
 use crate::diagnosis::case::Case;
+use crate::diagnosis::fore::Front;
 use crate::diagnosis::path::Verdict;
 use crate::diagnosis::rows::Shape;
 use crate::diagnosis::timeouts::{RuleId, Standing};
 use crate::diagnosis::verdict::Weight::{self, Decisive, Strong, Weak};
 use crate::situation::around::ChangeEvent;
+use crate::situation::beside::Release;
 use crate::situation::{Reason, short};
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 
 const E502: &str = "HTTPCode_ELB_502_Count";
 const E503: &str = "HTTPCode_ELB_503_Count";
@@ -48,13 +51,7 @@ fn releases(c: &Case<'_>) -> Vec<Seen> {
         }
     }
     let deployed = c.releases();
-    out.extend(deployed.iter().map(|(r, at)| {
-        let before = c.began().map_or(0, |t| t.duration_since(*at).as_mins());
-        let error = if r.error.is_empty() { String::new() } else { format!(" ({})", r.error) };
-        let value = format!("{}{error}, began {before} min before the onset", r.status);
-        let what = format!("CodeDeploy deployment {} of {}/{}", r.id, r.application, r.group);
-        Seen::new(what, value, "codedeploy:BatchGetDeployments", *at)
-    }));
+    out.extend(deployed.iter().map(|(r, at)| deployment(r, *at, c.began())));
     // The trail has the call that began a deployment as well.
     let told = |e: &ChangeEvent| {
         e.service.starts_with("codedeploy.")
@@ -62,6 +59,30 @@ fn releases(c: &Case<'_>) -> Vec<Seen> {
     };
     out.extend(c.changed(RELEASES).into_iter().filter(|e| !told(e)).map(Seen::change));
     out
+}
+
+fn deployment(r: &Release, at: Timestamp, onset: Option<Timestamp>) -> Seen {
+    let before = onset.map_or(0, |t| t.duration_since(at).as_mins());
+    let error = if r.error.is_empty() { String::new() } else { format!(" ({})", r.error) };
+    let value = format!("{}{error}, began {before} min before the onset", r.status);
+    let what = format!("CodeDeploy deployment {} of {}/{}", r.id, r.application, r.group);
+    Seen::new(what, value, "codedeploy:BatchGetDeployments", at)
+}
+
+/// Functions behind an API, or alone: CodeDeploy shifted them to a new version.
+pub(super) fn of_functions(f: &Front<'_>, b: &mut Ballot) {
+    let Some((fore, ..)) = f.functions().into_iter().next() else { return };
+    let Some(onset) = fore.onset.filter(|_| f.case.is_none()) else { return };
+    let mut any = false;
+    for r in around::releases_of_path(f.s) {
+        if let Some(at) = r.created.filter(|at| around::near_onset(onset, *at)) {
+            any = true;
+            b.pro(if fore.failing { Strong } else { Weak }, deployment(r, at, Some(onset)));
+        }
+    }
+    if !any && fore.failing {
+        b.lack_if("deployments before the onset", around::releases_untold(f.s));
+    }
 }
 
 /// A release came just before the failure.

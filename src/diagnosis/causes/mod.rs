@@ -196,7 +196,10 @@ pub const RULES: &[Rule] = &[
     rule("host-impaired", Hop::Target, Level::Root, &[], target::host_impaired),
     rule("local-proxy-upstream-failure", Hop::Target, Level::Root, INSIDE, target::local_proxy),
     rule("ecs-task-churn", Hop::Target, Level::Root, &[], target::task_churn),
-    rule("deploy-regression", Hop::Deploy, Level::Change, &[], deploy::regression),
+    Rule {
+        level: Level::Change,
+        ..either("deploy-regression", Hop::Deploy, &[], deploy::regression, deploy::of_functions)
+    },
     rule("infra-config-change", Hop::Deploy, Level::Change, &[], deploy::config_change),
     rule("ungraceful-shutdown-or-scale-in", Hop::Deploy, Level::Root, &[], deploy::ungraceful),
     either("dependency-db-unavailable", Hop::Dependency, INSIDE, deploy::database, traces::alone),

@@ -145,7 +145,11 @@ pub(super) fn deployments(d: &mut Desk<'_>) {
 /// Deployments of CodeDeploy near the onset that go to something on the path.
 fn releases(d: &mut Desk<'_>, onset: Option<jiff::Timestamp>) {
     let Some(datum) = d.s.beside.releases.get(&d.lb) else { return };
-    let Some((_, e)) = d.read(datum, &Topic::Releases(d.lb.clone())) else { return };
+    let topic = Topic::Releases(d.lb.clone());
+    let Some((all, e)) = d.read(datum, &topic) else { return };
+    if let Some(why) = all.iter().find_map(|r| r.untold.as_ref()) {
+        d.missing(d.w.topic_of(d.w.topic(&topic), "functions"), why);
+    }
     let near = around::timeline(d.s).into_iter().filter(|c| c.near && c.source.starts_with("codedeploy:"));
     for c in near.take(KINDS) {
         let onset = onset.map(|o| d.clock(o)).unwrap_or_default();

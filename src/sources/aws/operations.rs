@@ -228,10 +228,14 @@ operations! {
         Some("codedeploy:BatchGetDeployments"), Around, false, "deployments of CodeDeploy before the trouble began";
     BATCH_GET_DEPLOYMENT_GROUPS = "codedeploy" "CodeDeploy" "BatchGetDeploymentGroups"
         Some("codedeploy:BatchGetDeploymentGroups"), Around, false, "what deployments of CodeDeploy go to";
+    LIST_DEPLOYMENT_TARGETS = "codedeploy" "CodeDeploy" "ListDeploymentTargets"
+        Some("codedeploy:ListDeploymentTargets"), Around, false, "which functions deployments of CodeDeploy go to";
     DESCRIBE_CACHE_CLUSTERS = "elasticache" "ElastiCache" "DescribeCacheClusters"
         Some("elasticache:DescribeCacheClusters"), Around, false, "state of the caches behind the targets";
     DESCRIBE_REPLICATION_GROUPS = "elasticache" "ElastiCache" "DescribeReplicationGroups"
         Some("elasticache:DescribeReplicationGroups"), Around, false, "state of the caches' replication groups";
+    DESCRIBE_SERVERLESS_CACHES = "elasticache" "ElastiCache" "DescribeServerlessCaches"
+        Some("elasticache:DescribeServerlessCaches"), Around, false, "state of serverless caches behind the targets";
     DESCRIBE_CACHE_EVENTS = "elasticache" "ElastiCache" "DescribeEvents"
         Some("elasticache:DescribeEvents"), Around, false, "failovers and restarts of the caches";
     GET_TRACE_SUMMARIES = "xray" "XRay" "GetTraceSummaries"

@@ -1,12 +1,12 @@
 //! ElastiCache: clusters that let the targets in, their replication groups,
 //! and what happened to them. Source: Amazon ElastiCache API reference
 //! (2015-02-02), `DescribeCacheClusters`, `DescribeReplicationGroups`,
-//! `DescribeEvents`.
+//! `DescribeServerlessCaches`, `DescribeEvents`.
 
 use super::Pages;
 use super::around::{number, query, text};
 use crate::situation::Reason;
-use crate::situation::beside::{Cache, Caches};
+use crate::situation::beside::{Cache, Caches, SERVERLESS, WITHOUT_NODES};
 use crate::sources::aws::client::Aws;
 use crate::sources::aws::operations::{self as op, Operation};
 use crate::sources::aws::xml::Node;
@@ -44,11 +44,17 @@ async fn list(
 /// Clusters with one of these security groups.
 pub async fn caches(aws: &Aws, groups: &[SafeText]) -> Result<Caches, Reason> {
     let nodes = [("ShowCacheNodeInfo", "true")];
-    let all = list(aws, &op::DESCRIBE_CACHE_CLUSTERS, "CacheClusters", &nodes).await?;
-    let clusters: Vec<Cache> =
-        all.iter().map(cache).filter(|c| c.security_groups.iter().any(|g| groups.contains(g))).collect();
-    let mut out = Caches { clusters, ..Caches::default() };
-    if out.clusters.is_empty() {
+    let (all, without_nodes) =
+        join(list(aws, &op::DESCRIBE_CACHE_CLUSTERS, "CacheClusters", &nodes), serverless(aws)).await;
+    let ours = |c: &Cache| c.security_groups.iter().any(|g| groups.contains(g));
+    let mut out = Caches { clusters: all?.iter().map(cache).filter(ours).collect(), ..Caches::default() };
+    let with_nodes = !out.clusters.is_empty();
+    match without_nodes {
+        Ok(list) => out.clusters.extend(list.into_iter().filter(ours)),
+        Err(reason) => out.gaps.push((WITHOUT_NODES.into(), reason)),
+    }
+    // Serverless caches have neither groups nor events of these kinds.
+    if !with_nodes {
         return Ok(out);
     }
     let minutes = MINUTES.to_string();
@@ -85,10 +91,43 @@ pub async fn caches(aws: &Aws, groups: &[SafeText]) -> Result<Caches, Reason> {
     Ok(out)
 }
 
+/// Serverless caches of the account and region.
+async fn serverless(aws: &Aws) -> Result<Vec<Cache>, Reason> {
+    let (mut pages, mut all) = (Pages::default(), Vec::new());
+    loop {
+        let token = pages.token().map(|t| ("NextToken".to_string(), t));
+        let form: Vec<(String, String)> =
+            [("MaxResults".to_string(), "100".to_string())].into_iter().chain(token).collect();
+        let out = query(aws, &op::DESCRIBE_SERVERLESS_CACHES, VERSION, &form).await?;
+        let list = out.child("ServerlessCaches").ok_or_else(|| super::lacks("ServerlessCaches"))?;
+        all.extend(list.children.iter().map(without_nodes));
+        if !pages.advance(Some(out.text_of("NextToken").to_string()))? {
+            return Ok(all);
+        }
+    }
+}
+
+fn without_nodes(n: &Node) -> Cache {
+    let endpoint = n.child("Endpoint");
+    Cache {
+        id: text(n, "ServerlessCacheName"),
+        arn: text(n, "ARN"),
+        status: text(n, "Status"),
+        engine: text(n, "Engine"),
+        class: SERVERLESS.into(),
+        port: endpoint.and_then(|e| number(e, "Port")),
+        endpoint: endpoint.map(|e| text(e, "Address")).unwrap_or_default(),
+        security_groups: n.members("SecurityGroupIds").map(|g| g.text.as_str().into()).collect(),
+        ..Cache::default()
+    }
+}
+
 fn cache(n: &Node) -> Cache {
     let nodes = || n.members("CacheNodes");
     let port = |e: &Node| number(e, "Port");
     let first = nodes().find_map(|x| x.child("Endpoint").and_then(port));
+    let address = |e: &Node| Some(text(e, "Address")).filter(|a| !a.is_empty());
+    let own = || nodes().find_map(|x| x.child("Endpoint").and_then(address)).filter(|_| nodes().count() == 1);
     Cache {
         id: text(n, "CacheClusterId"),
         arn: text(n, "ARN"),
@@ -97,6 +136,7 @@ fn cache(n: &Node) -> Cache {
         engine: text(n, "Engine"),
         class: text(n, "CacheNodeType"),
         port: n.child("ConfigurationEndpoint").and_then(port).or(first),
+        endpoint: n.child("ConfigurationEndpoint").and_then(address).or_else(own).unwrap_or_default(),
         security_groups: n.members("SecurityGroups").map(|g| text(g, "SecurityGroupId")).collect(),
         ill: nodes()
             .map(|x| (text(x, "CacheNodeId"), text(x, "CacheNodeStatus")))

@@ -1,6 +1,7 @@
 //! CodeDeploy: deployments of a stretch of time and what they go to.
 //! Source: AWS CodeDeploy API reference (2014-10-06), `ListDeployments`,
-//! `BatchGetDeployments` (25 ids), `BatchGetDeploymentGroups` (100 names).
+//! `BatchGetDeployments` (25 ids), `BatchGetDeploymentGroups` (100 names),
+//! `ListDeploymentTargets` (of functions, their names).
 
 use super::Pages;
 use super::around::{moment, word};
@@ -20,6 +21,8 @@ const PAGES: usize = 3;
 const MOST: usize = 50;
 /// Deployments in one question.
 const BATCH: usize = 25;
+/// Deployments to functions whose targets are listed.
+const FUNCTIONS: usize = 6;
 /// Applications whose deployment groups are read.
 const APPLICATIONS: usize = 8;
 
@@ -63,8 +66,34 @@ pub async fn releases(aws: &Aws, from: Timestamp, to: Timestamp) -> Result<Vec<R
         all.extend(list.ok_or_else(|| super::lacks("deploymentsInfo"))?.iter().map(release));
     }
     groups(aws, &mut all).await;
+    functions(aws, &mut all).await;
     all.sort_by(|a, b| b.created.cmp(&a.created).then(a.id.as_str().cmp(b.id.as_str())));
     Ok(all)
+}
+
+/// Adds which functions the newest deployments to functions go to: neither
+/// they nor their groups say so.
+async fn functions(aws: &Aws, all: &mut [Release]) {
+    let mut ours: Vec<&mut Release> = all.iter_mut().filter(|r| r.platform.as_str() == "Lambda").collect();
+    ours.sort_by_key(|r| std::cmp::Reverse(r.created));
+    let asked = ours.into_iter().take(FUNCTIONS).map(|r| async move {
+        let question = json!({ "deploymentId": r.id });
+        let told = ask(aws, &op::LIST_DEPLOYMENT_TARGETS, question).await.and_then(|d| {
+            let list = d.get("targetIds").and_then(Value::as_array).cloned();
+            list.ok_or_else(|| super::lacks("targetIds"))
+        });
+        match told {
+            Ok(ids) => r.functions = ids.iter().filter_map(Value::as_str).map(function_of).collect(),
+            Err(reason) => r.untold = Some(reason),
+        }
+    });
+    join_all(asked).await;
+}
+
+/// Name of a function: targets are told by name, with an alias, or by ARN.
+fn function_of(target: &str) -> SafeText {
+    let name = target.split_once(":function:").map_or(target, |(_, name)| name);
+    SafeText::capped(name.split(':').next().unwrap_or(name), 170)
 }
 
 /// Adds what the deployment groups say of where they go.

@@ -29,6 +29,8 @@ pub struct Hosts {
     pub databases: Vec<SafeText>,
     /// Cache cluster ids.
     pub caches: Vec<SafeText>,
+    /// Names of serverless caches.
+    pub serverless: Vec<SafeText>,
 }
 
 impl Hosts {
@@ -39,6 +41,7 @@ impl Hosts {
             && self.functions.is_empty()
             && self.databases.is_empty()
             && self.caches.is_empty()
+            && self.serverless.is_empty()
     }
 }
 
@@ -48,6 +51,9 @@ const INSTANCE: [(&str, &str); 4] = [
     ("CPUCreditBalance", "Minimum"),
     ("StatusCheckFailed", "Maximum"),
 ];
+/// Source: "Metrics and events for Valkey and Redis OSS" (serverless caches),
+/// Amazon ElastiCache user guide.
+const SERVERLESS: [(&str, &str); 2] = [("CurrConnections", "Maximum"), ("ThrottledCmds", "Sum")];
 const SERVICE: [(&str, &str); 4] = [
     ("CPUUtilization", "Average"),
     ("CPUUtilization", "Maximum"),
@@ -122,6 +128,12 @@ fn plan(hosts: &Hosts) -> Vec<Ask> {
         out.extend(CACHE.map(|(name, stat)| Ask {
             key: key("AWS/ElastiCache", name, stat, id.clone()),
             dimensions: vec![("CacheClusterId", id.to_string())],
+        }));
+    }
+    for id in &hosts.serverless {
+        out.extend(SERVERLESS.map(|(name, stat)| Ask {
+            key: key("AWS/ElastiCache", name, stat, id.clone()),
+            dimensions: vec![("clusterId", id.to_string())],
         }));
     }
     out
@@ -206,6 +218,7 @@ mod tests {
             functions: vec!["arn:aws:lambda:r:1:function:quotes:live".into()],
             databases: vec!["shopdb".into()],
             caches: vec!["shop-001".into()],
+            serverless: vec!["sess".into()],
         };
         let asks = plan(&hosts);
         let dims = |ns: &str| {

@@ -73,7 +73,10 @@ impl Plan {
             let asks = metrics::of_function(arn);
             let work = Work::FrontMetrics { id: arn.clone(), asks, global: false };
             self.add(Topic::FrontMetrics(arn.clone()), work);
-            self.changes(s, arn, vec![arn.clone()]);
+            if self.changes(s, arn, vec![arn.clone()]) {
+                let work = Work::Releases { of: arn.clone(), onset: fore::onset(s, arn) };
+                self.add(Topic::Releases(arn.clone()), work);
+            }
         }
         if let Some(lb) = s.lb_arn() {
             names.extend(fore::names_of(s, lb));
@@ -162,7 +165,12 @@ impl Plan {
         self.add(Topic::FrontMetrics(id.clone()), Work::FrontMetrics { id: id.clone(), asks, global: false });
         let mut about = vec![id.clone(), api.name.clone()];
         about.extend(functions.into_iter().cloned());
+        let invokes = !api.functions().is_empty();
         if self.changes(s, id, about) {
+            if invokes {
+                let work = Work::Releases { of: id.clone(), onset: fore::onset(s, id) };
+                self.add(Topic::Releases(id.clone()), work);
+            }
             let place = FrontPlace::Api(Box::new(api.clone()));
             self.add(Topic::FrontLog(id.clone()), Work::FrontLog { place, onset: fore::onset(s, id) });
         }

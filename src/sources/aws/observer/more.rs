@@ -4,6 +4,7 @@
 
 use super::plan::{Ask, Plan, Work};
 use crate::diagnosis::series;
+use crate::situation::beside::{Cache, SERVERLESS};
 use crate::situation::elb::TargetGroup;
 use crate::situation::front::Classic;
 use crate::situation::metric::MetricKey;
@@ -383,11 +384,16 @@ impl Plan {
             Ask::Topic(Topic::Caches(vpc)) => Some(vpc),
             _ => None,
         });
-        let mut caches = Vec::new();
+        let (mut caches, mut serverless) = (Vec::new(), Vec::new());
         for vpc in asked {
             let d = s.beside.caches.get(vpc);
             match d.and_then(|d| d.value()) {
-                Some(c) => caches.extend(c.clusters.iter().map(|c| c.id.clone())),
+                Some(all) => {
+                    let (without, with): (Vec<&Cache>, Vec<&Cache>) =
+                        all.clusters.iter().partition(|c| c.class.as_str() == SERVERLESS);
+                    caches.extend(with.iter().map(|c| c.id.clone()));
+                    serverless.extend(without.iter().map(|c| c.id.clone()));
+                }
                 None if d.is_some_and(|d| d.gap().is_some()) => {}
                 None => return,
             }
@@ -398,7 +404,7 @@ impl Plan {
                 (SafeText::from(crate::situation::short_name(&x.cluster)), x.name.clone(), x.arn.clone())
             })
             .collect();
-        let hosts = Hosts { instances, services, functions, databases, caches };
+        let hosts = Hosts { instances, services, functions, databases, caches, serverless };
         if !open && !hosts.is_empty() {
             self.add(Topic::HostMetrics(lb.clone()), Work::HostMetrics { lb: lb.clone(), hosts });
         }
