@@ -8,6 +8,7 @@ use super::traced::{Blame, traced};
 use super::ways;
 use crate::situation::beside::SERVERLESS;
 use crate::situation::elb::{Listener, TargetHealth};
+use crate::situation::front::{Distribution, Origin};
 use crate::situation::{Datum, GroupState, Reason, Situation};
 use crate::text::SafeText;
 use serde::Serialize;
@@ -267,13 +268,18 @@ fn fronts(s: &Situation) -> Vec<Hop> {
         let name = d.and_then(Datum::value).and_then(|d| d.aliases.first()).unwrap_or(&t.distribution);
         let acl = d.and_then(Datum::value).map(|d| d.web_acl.clone()).unwrap_or_default();
         out.extend(firewall(s, &t.distribution, &acl));
-        out.push(counted(
-            s,
-            HopKind::CloudFront,
-            &t.distribution,
-            name.clone(),
-            d.and_then(Datum::why_unknown),
-        ));
+        let mut edge =
+            counted(s, HopKind::CloudFront, &t.distribution, name.clone(), d.and_then(Datum::why_unknown));
+        let known = d.and_then(Datum::value);
+        if known.is_some_and(|d| d.status.as_str() == "InProgress") {
+            let own = std::mem::take(&mut edge.why);
+            edge.why =
+                format!("{own}; it is being deployed: some edges still do what was configured before").into();
+        }
+        out.push(edge);
+        if t.lb.is_empty() && t.classic.is_empty() && t.api.is_empty() {
+            out.extend(known.and_then(elsewhere));
+        }
     }
     if !t.api.is_empty() {
         let a = s.fronts.apis.get(&t.api);
@@ -297,6 +303,18 @@ fn fronts(s: &Situation) -> Vec<Hop> {
     out
 }
 
+/// An origin that is of AWS and was not found where it was looked for.
+fn elsewhere(d: &Distribution) -> Option<Hop> {
+    let is = |o: &&Origin, part: &str| o.domain.to_ascii_lowercase().contains(part);
+    let used = d.used();
+    let find = |part: &str| used.iter().copied().find(|o| is(o, part));
+    let (kind, origin) = find(".elb.")
+        .map(|o| (HopKind::Alb, o))
+        .or_else(|| find(".execute-api.").map(|o| (HopKind::ApiGateway, o)))?;
+    let why = "not among what may be read with these credentials: it is gone, or of another account (give its --profile as well)";
+    Some(hop(kind, origin.domain.clone(), Status::Unknown, "not found", why))
+}
+
 fn counted(s: &Situation, kind: HopKind, id: &SafeText, name: SafeText, gap: Option<Reason>) -> Hop {
     let Some((bad, all)) = fore::recent(s, id, RECENT) else {
         let metrics = s.fronts.metrics.get(id).map_or(Some(Reason::NotAsked), Datum::why_unknown);
@@ -318,6 +336,10 @@ fn function(s: &Situation, arn: &SafeText) -> Hop {
         return hop(HopKind::Lambda, name, Status::Unknown, "unknown", "it was not looked at");
     };
     let Some(f) = d.value() else {
+        if let Some(Reason::NotFound { .. }) = d.why_unknown() {
+            let why = "there is no such function any more, and requests are still sent to it";
+            return hop(HopKind::Lambda, name, Status::Bad, "not there", why);
+        }
         let why = d.why_unknown().map_or(String::new(), |r| r.phrase());
         return hop(HopKind::Lambda, name, Status::Unknown, "unknown", why);
     };

@@ -433,12 +433,13 @@ fn failing_traces_are_read_page_by_page_and_no_further_than_due() {
 }
 
 #[test]
-fn traces_are_asked_for_once_and_that_nobody_traces_is_no_failure() {
+fn traces_are_asked_for_and_that_nobody_traces_is_no_failure() {
     let lab = Lab::start("shop-broken");
     let mut w = Watcher::open(&lab, "shop-alb", once());
     w.whole_picture();
     let told = w.s.beside.traces.values().next().expect("asked, since targets are ill");
     assert_eq!(told.value().map(|t| t.kinds.len()), Some(0), "{told:?}");
     let asked = w.calls.iter().filter(|c| c.operation.as_str() == "xray:GetTraceSummaries").count();
-    assert_eq!(asked, 1, "once in a survey");
+    // Once in the survey, once for the refresh, unless that came in time for the first.
+    assert!((1..=2).contains(&asked), "{asked}");
 }

@@ -15,6 +15,7 @@
 //! | `exec.rs` | containers asked by ECS Exec: only our line, the session's token shown to nobody |
 //! | `fronts.rs` | what stands in front: round trips, other accounts, Classic instances asked by Run Command |
 //! | `beside.rs` | health checks of records, web ACLs, CodeDeploy, caches |
+//! | `odd.rs` | what is odd about an account, each in one line, with what could still be seen |
 //! | `surroundings.rs` | profiles, regions and credentials as the environment has them |
 
 mod beside;
@@ -22,6 +23,7 @@ mod exec;
 mod faults;
 mod fronts;
 mod hosts;
+mod odd;
 mod path;
 mod places;
 mod polling;

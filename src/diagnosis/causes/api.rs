@@ -80,10 +80,16 @@ fn name(arn: &SafeText) -> SafeText {
     arn.split(':').nth(6).unwrap_or(arn).into()
 }
 
+/// Not all integrations were read: what those that were have in common says
+/// nothing of the others.
+fn partial(api: &Api) -> bool {
+    api.gaps.iter().any(|g| g.0.as_str() == "integrations")
+}
+
 /// Without a function behind the API its causes do not arise.
 fn no_function(f: &Front<'_>, b: &mut Ballot) -> bool {
     let Some(api) = config(f, b) else { return false };
-    if api.functions().is_empty() && !api.integrations.is_empty() {
+    if api.functions().is_empty() && !api.integrations.is_empty() && !partial(api) {
         b.con(Decisive, Seen::new("integrations", "none invokes a function", CONFIG, f.now));
         return true;
     }
@@ -367,7 +373,7 @@ pub(super) fn mapping(f: &Front<'_>, b: &mut Ballot) {
     let Some(api) = config(f, b) else { return };
     let own: Vec<_> =
         api.integrations.iter().filter(|i| i.has_default.is_some() && i.kind.as_str() != "MOCK").collect();
-    if own.is_empty() && !api.integrations.is_empty() {
+    if own.is_empty() && !api.integrations.is_empty() && !partial(api) {
         b.con(Decisive, Seen::new("integrations", "all pass the answer on as it is", CONFIG, f.now));
         return;
     }
@@ -412,7 +418,7 @@ pub(super) fn private(f: &Front<'_>, b: &mut Ballot) {
     let Some(api) = config(f, b) else { return };
     let http: Vec<_> =
         api.integrations.iter().filter(|i| i.function.is_empty() && i.kind.as_str() != "MOCK").collect();
-    if http.is_empty() && !api.integrations.is_empty() {
+    if http.is_empty() && !api.integrations.is_empty() && !partial(api) {
         b.con(Decisive, Seen::new("integrations", "all invoke functions", CONFIG, f.now));
         return;
     }

@@ -14,6 +14,9 @@ const EVENTS: &str = "elasticache:DescribeEvents";
 /// Clients that one node of Redis or Valkey takes at most.
 const MOST_CLIENTS: f64 = 65_000.0;
 
+/// Commands a minute that a serverless cache refuses when it is more than an accident.
+const REFUSED: f64 = 60.0;
+
 /// Puts forward what is known of the caches; true when there are any.
 pub(super) fn caches(c: &Case<'_>, b: &mut Ballot, suffers: bool) -> bool {
     let mut any = false;
@@ -69,7 +72,13 @@ fn throttled(c: &Case<'_>, b: &mut Ballot, id: &str, suffers: bool) {
     let risen = l.before.is_none_or(|x| l.now >= x * 3.0 + 1.0);
     let value = format!("{:.0} commands a minute refused beyond its limits", l.now);
     let seen = Seen::new(format!("cache {id}"), value, "cloudwatch:GetMetricData", l.at);
-    b.pro(if suffers && risen { Strong } else { Weak }, seen);
+    // Some are slowed now and then; one that refuses all the time serves nobody.
+    let weight = match (suffers && risen, l.now >= REFUSED) {
+        (true, true) => Decisive,
+        (true, false) => Strong,
+        _ => Weak,
+    };
+    b.pro(weight, seen);
 }
 
 /// What the metrics of one cluster say.

@@ -174,6 +174,11 @@ async fn rest(aws: &Aws, id: &str, doc: &Value) -> Result<Api, Reason> {
     let mut gaps = Vec::new();
     let stages = part(&mut gaps, "stages", stages);
     let (resources, cut) = part(&mut gaps, "integrations", resources);
+    if cut {
+        // Said where what is missing is said, and no cause is ruled out by it.
+        let detail = "only the first 1000 resources were read".into();
+        gaps.push(("integrations".into(), Reason::Failed { code: "too many".into(), detail }));
+    }
     let (links, _) = links.unwrap_or_default();
     let mut integrations = Vec::new();
     let mut single = Vec::new();

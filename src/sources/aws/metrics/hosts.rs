@@ -228,6 +228,9 @@ mod tests {
         assert_eq!(dims("AWS/Lambda"), [("FunctionName", "quotes".to_string())]);
         assert_eq!(dims("AWS/ECS").len(), 2);
         assert_eq!(dims("AWS/ElastiCache"), [("CacheClusterId", "shop-001".to_string())]);
-        assert_eq!(asks.len(), 23);
+        let without: Vec<_> =
+            asks.iter().filter(|a| a.dimensions[0] == ("clusterId", "sess".to_string())).collect();
+        assert_eq!(without.len(), 2, "serverless caches have a dimension of their own");
+        assert_eq!(asks.len(), 25);
     }
 }
