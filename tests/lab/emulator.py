@@ -35,6 +35,8 @@ from wire import AwsError, Request, Response
 
 JSON_ERRORS = ("json", "cbor", "rest")
 IAM_PREFIX = {"elbv2": "elasticloadbalancing"}
+# Actions of what has no operation in its request.
+IAM_ACTION = {"POST /TraceSummaries": "GetTraceSummaries"}
 # What AWS calls the same trouble in its different services: (query, ec2, json) as (code, status).
 KINDS = {
     "throttle": (("Throttling", 400), ("RequestLimitExceeded", 503), ("ThrottlingException", 400)),
@@ -120,7 +122,8 @@ class Fault:
         extra = [("Retry-After", str(d["retry_after"]))] if "retry_after" in d else []
         if kind := d.get("kind"):
             code, status = KINDS[kind][which]
-            action = f"{IAM_PREFIX.get(call.service, call.service)}:{call.operation}"
+            name = IAM_ACTION.get(call.operation, call.operation)
+            action = f"{IAM_PREFIX.get(call.service, call.service)}:{name}"
             text = (
                 f"User: arn:aws:iam::{wire.ACCOUNT}:user/oncall is not authorized to perform: {action} "
                 f"because no identity-based policy allows the {action} action"
