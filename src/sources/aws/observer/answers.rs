@@ -259,6 +259,8 @@ impl Observer {
             Some(reason) if live => {
                 Some(now + spread(pace::again(reason, slot.failures, interval, Timestamp::now())))
             }
+            // Traces are a help, and many accounts have none: nobody waits for them twice.
+            Some(_) if matches!(ask, Ask::Topic(Topic::Traces(_))) => None,
             Some(reason) if pace::may_pass(reason) && slot.failures < TRIES => {
                 Some(now + pace::again(reason, slot.failures, interval, Timestamp::now()))
             }
