@@ -8,7 +8,7 @@ use crate::situation::around::{Activity, ChangeEvent, ScalingGroup};
 use crate::situation::beside::Release;
 use crate::situation::metric::{MetricKey, Series};
 use crate::situation::net::Instance;
-use crate::situation::{Datum, Reason, Situation, short, short_name};
+use crate::situation::{Datum, Reason, Situation, function_name, short, short_name};
 use crate::text::SafeText;
 use jiff::{SignedDuration, Timestamp};
 use std::cell::OnceCell;
@@ -277,9 +277,7 @@ fn path_ids(s: &Situation) -> BTreeSet<&str> {
     for t in &targets {
         out.insert(t);
         // A function is known by its ARN and by its name.
-        if let Some(name) = t.split(":function:").nth(1) {
-            out.insert(name.split(':').next().unwrap_or(name));
-        }
+        out.extend(function_name(t));
     }
     for v in s.vpcs.values() {
         for i in v.instances.value().into_iter().flatten().filter(|i| targets.contains(i.id.as_str())) {
@@ -385,11 +383,6 @@ pub fn releases_untold(s: &Situation) -> Option<Reason> {
     d.gap().map(|g| g.reason.clone()).or_else(untold)
 }
 
-/// `quotes` of `arn:aws:lambda:r:1:function:quotes:live`.
-fn function_name(arn: &str) -> Option<&str> {
-    arn.split(':').nth(6).filter(|_| arn.contains(":function:"))
-}
-
 /// Is a moment shortly before the onset, or just behind it?
 pub(super) fn near_onset(onset: Timestamp, at: Timestamp) -> bool {
     let before = onset.duration_since(at);
@@ -407,17 +400,22 @@ pub struct PathChange {
     pub near: bool,
 }
 
+/// When the failure began: at the load balancer in view, or else at the
+/// foremost of what stands in front that knows it.
+pub fn onset(s: &Situation) -> Option<Timestamp> {
+    let behind = s.lb_arn().and_then(|lb| series::onset_of(s, lb)).map(|o| o.at);
+    behind.or_else(|| {
+        let t = s.target.value()?;
+        let ids = [&t.distribution, &t.api, &t.classic, &t.function];
+        ids.into_iter().filter(|id| !id.is_empty()).find_map(|id| super::fore::onset(s, id))
+    })
+}
+
 /// Changes and deployments on the path and in front of it, joined to the
 /// onset, newest first.
 pub fn timeline(s: &Situation) -> Vec<PathChange> {
-    let onset = s.lb_arn().and_then(|lb| series::onset_of(s, lb)).map(|o| o.at);
-    let front = s.target.value().and_then(|t| {
-        let ids = [&t.distribution, &t.api, &t.classic, &t.function];
-        ids.into_iter().find(|id| !id.is_empty())
-    });
-    let onset = onset.or_else(|| front.and_then(|id| super::fore::onset(s, id)));
-    let near =
-        |at: Timestamp| onset.is_some_and(|t| t.duration_since(at) <= NEAR && t.duration_since(at) >= -AFTER);
+    let onset = onset(s);
+    let near = |at: Timestamp| onset.is_some_and(|t| near_onset(t, at));
     let path = everything(s);
     let events = s.lbs.values().filter_map(|l| l.changes.value());
     let events = events.chain(s.fronts.changes.values().filter_map(|d| d.value())).flat_map(|c| &c.events);
@@ -478,7 +476,8 @@ fn front_ids(s: &Situation) -> BTreeSet<&str> {
         out.insert(a.name.as_str());
         out.extend(a.links.iter().map(|l| l.id.as_str()));
         for f in a.functions() {
-            out.extend([f.as_str(), f.split(':').nth(6).unwrap_or(f)]);
+            out.insert(f.as_str());
+            out.extend(function_name(f));
         }
     }
     if let Some(c) = s.fronts.classics.get(&t.classic).and_then(|d| d.value()) {
@@ -486,7 +485,7 @@ fn front_ids(s: &Situation) -> BTreeSet<&str> {
     }
     let named = s.fronts.records.values().filter_map(|d| d.value()).filter(|r| !r.records.is_empty());
     out.extend(named.map(|r| r.zone_id.as_str()));
-    out.extend(t.function.split(':').nth(6));
+    out.extend(function_name(&t.function));
     out.remove("");
     out
 }

@@ -1,16 +1,17 @@
 //! The path strip: every hop of the request path with one word on its state.
 //! Statuses are facts; a hop nobody has looked at is unknown, not fine.
 
+mod dependency;
+mod fronts;
+
 use super::fore;
 use super::path::{Leg, LegKind, Verdict};
 use super::series;
-use super::traced::{Blame, traced};
 use super::ways;
-use crate::situation::beside::SERVERLESS;
 use crate::situation::elb::{Listener, TargetHealth};
-use crate::situation::front::{Distribution, Origin};
-use crate::situation::{Datum, GroupState, Reason, Situation};
+use crate::situation::{GroupState, Situation};
 use crate::text::SafeText;
+use fronts::{firewall, fronts};
 use serde::Serialize;
 
 /// Which hop.
@@ -113,7 +114,7 @@ pub fn strip(s: &Situation, legs: &[Leg]) -> Vec<Hop> {
     } else {
         // Nothing behind is known as a load balancer: the path ends here, but
         // for what traces tell of functions.
-        out.extend(traced(s).and_then(|t| t.of(DEPENDENCIES).map(|_| dependency(s))));
+        out.extend(dependency::where_traced(s));
         return out;
     }
     out.extend(listeners(s, legs));
@@ -121,47 +122,8 @@ pub fn strip(s: &Situation, legs: &[Leg]) -> Vec<Hop> {
         out.push(group(arn, state));
     }
     out.push(worst_target(s));
-    out.push(dependency(s));
+    out.push(dependency::dependency(s));
     out
-}
-
-/// Who is outside of the path.
-const DEPENDENCIES: &[Blame] = &[Blame::Store, Blame::Remote];
-
-/// Databases and caches that the targets may reach, and what traces say of
-/// these and of others.
-fn dependency(s: &Situation) -> Hop {
-    let make = |status, word: String, why: String| hop(HopKind::Dependency, "dependency", status, word, why);
-    let databases = s.vpcs.values().filter_map(|v| v.databases.value()).flatten();
-    let mut all: Vec<(String, &str)> = databases.map(|d| (d.id.to_string(), d.status.as_str())).collect();
-    for c in s.beside.caches.values().filter_map(Datum::value) {
-        all.extend(c.clusters.iter().map(|c| {
-            // Of what has no nodes, the address is what logs and configuration name.
-            let at =
-                if c.class.as_str() == SERVERLESS { format!(" ({})", c.endpoint) } else { String::new() };
-            (format!("{}{at}", c.id), c.status.as_str())
-        }));
-        all.extend(c.groups.iter().map(|(id, status, _)| (id.to_string(), status.as_str())));
-    }
-    let blamed = traced(s);
-    let blamed = blamed.as_ref().and_then(|t| {
-        let (n, _, root) = t.of(DEPENDENCIES)?;
-        let why = format!("{n} of {} failing traces end in {}", t.n, root.phrase());
-        Some((t.mostly(DEPENDENCIES), SafeText::capped(root.culprit(), 24), why))
-    });
-    let mut told: Vec<String> = all.iter().map(|(id, status)| format!("{id} {status}")).collect();
-    told.extend(blamed.iter().map(|b| b.2.clone()));
-    let why = told.join(", ");
-    match (all.iter().find(|(_, status)| *status != "available"), blamed) {
-        (Some((id, status)), _) => make(Status::Warn, format!("{id} {status}"), why),
-        (None, Some((true, culprit, _))) => make(Status::Warn, format!("traces: {culprit}"), why),
-        (None, None) if all.is_empty() => {
-            let why = "what the targets depend on was not looked at";
-            make(Status::Unknown, "not looked at".into(), why.into())
-        }
-        (None, _) if all.is_empty() => make(Status::Unknown, "some traces".into(), why),
-        (None, _) => make(Status::Ok, "available".into(), why),
-    }
 }
 
 /// Adds what Route 53 holds of a name with several record sets.
@@ -175,37 +137,6 @@ fn named(s: &Situation, mut dns: Hop) -> Hop {
     }
     dns.why = SafeText::capped(format!("{}; {}", dns.why, story.text), 1200);
     dns
-}
-
-/// The web ACL before something; `given` is its ARN where the thing itself
-/// says that it has one.
-fn firewall(s: &Situation, of: &SafeText, given: &SafeText) -> Option<Hop> {
-    let datum = s.beside.acls.get(of);
-    let Some(acl) = datum.and_then(Datum::value) else {
-        if given.is_empty() {
-            return None;
-        }
-        let why = datum.and_then(Datum::why_unknown).unwrap_or(Reason::NotAsked).phrase();
-        return Some(hop(HopKind::Waf, "web ACL", Status::Unknown, "unknown", why));
-    };
-    if acl.arn.is_empty() {
-        return None;
-    }
-    let make = |status, word: String, why: String| hop(HopKind::Waf, acl.name.clone(), status, word, why);
-    let Some((blocked, all)) = fore::recent_blocks(s, acl, RECENT) else {
-        let metrics = s.fronts.metrics.get(&acl.arn).map_or(Some(Reason::NotAsked), Datum::why_unknown);
-        let why = metrics.map_or("no data points".into(), |r| r.phrase());
-        return Some(make(Status::Unknown, "unknown".into(), format!("what it blocks: {why}")));
-    };
-    if blocked < 0.5 {
-        return Some(make(Status::Ok, "no blocks".into(), format!("it blocked nothing in {RECENT} min")));
-    }
-    let rule = fore::blocking_rule(s, acl, RECENT).map_or(String::new(), |r| format!(", most by {r}"));
-    let why = format!("it blocked {blocked:.0} of {all:.0} requests in {RECENT} min{rule}");
-    let share = blocked / all.max(1.0);
-    // Some blocks are every day's.
-    let status = if share >= 0.2 { Status::Warn } else { Status::Ok };
-    Some(make(status, format!("blocks {:.0}%", share * 100.0), why))
 }
 
 /// What a request from here gets.
@@ -257,130 +188,6 @@ fn dns(s: &Situation) -> Hop {
     let why =
         format!("{} resolves to {n} address{}, matched by {}", t.host, plural(n, "", "es"), t.matched_by);
     hop(HopKind::Dns, t.host.clone(), Status::Ok, format!("{n} addr"), why)
-}
-
-/// Distribution, API, functions and Classic Load Balancer, front to back.
-fn fronts(s: &Situation) -> Vec<Hop> {
-    let Some(t) = s.target.value() else { return Vec::new() };
-    let mut out = Vec::new();
-    if !t.distribution.is_empty() {
-        let d = s.fronts.distributions.get(&t.distribution);
-        let name = d.and_then(Datum::value).and_then(|d| d.aliases.first()).unwrap_or(&t.distribution);
-        let acl = d.and_then(Datum::value).map(|d| d.web_acl.clone()).unwrap_or_default();
-        out.extend(firewall(s, &t.distribution, &acl));
-        let mut edge =
-            counted(s, HopKind::CloudFront, &t.distribution, name.clone(), d.and_then(Datum::why_unknown));
-        let known = d.and_then(Datum::value);
-        if known.is_some_and(|d| d.status.as_str() == "InProgress") {
-            let own = std::mem::take(&mut edge.why);
-            edge.why =
-                format!("{own}; it is being deployed: some edges still do what was configured before").into();
-        }
-        out.push(edge);
-        if t.lb.is_empty() && t.classic.is_empty() && t.api.is_empty() {
-            out.extend(known.and_then(elsewhere));
-        }
-    }
-    if !t.api.is_empty() {
-        let a = s.fronts.apis.get(&t.api);
-        let known = a.and_then(Datum::value);
-        let name = known.map_or(&t.api, |a| &a.name);
-        let acl = known.and_then(|a| a.stages.iter().map(|st| &st.web_acl).find(|acl| !acl.is_empty()));
-        out.extend(firewall(s, &t.api, &acl.cloned().unwrap_or_default()));
-        out.push(counted(s, HopKind::ApiGateway, &t.api, name.clone(), a.and_then(Datum::why_unknown)));
-        for f in known.into_iter().flat_map(|a| a.functions()) {
-            out.push(function(s, f));
-        }
-    }
-    if !t.function.is_empty() {
-        out.push(function(s, &t.function));
-    }
-    if !t.classic.is_empty() {
-        let c = s.fronts.classics.get(&t.classic);
-        out.push(counted(s, HopKind::Clb, &t.classic, t.classic.clone(), c.and_then(Datum::why_unknown)));
-        out.push(instances(s, &t.classic));
-    }
-    out
-}
-
-/// An origin that is of AWS and was not found where it was looked for.
-fn elsewhere(d: &Distribution) -> Option<Hop> {
-    let is = |o: &&Origin, part: &str| o.domain.to_ascii_lowercase().contains(part);
-    let used = d.used();
-    let find = |part: &str| used.iter().copied().find(|o| is(o, part));
-    let (kind, origin) = find(".elb.")
-        .map(|o| (HopKind::Alb, o))
-        .or_else(|| find(".execute-api.").map(|o| (HopKind::ApiGateway, o)))?;
-    let why = "not among what may be read with these credentials: it is gone, or of another account (give its --profile as well)";
-    Some(hop(kind, origin.domain.clone(), Status::Unknown, "not found", why))
-}
-
-fn counted(s: &Situation, kind: HopKind, id: &SafeText, name: SafeText, gap: Option<Reason>) -> Hop {
-    let Some((bad, all)) = fore::recent(s, id, RECENT) else {
-        let metrics = s.fronts.metrics.get(id).map_or(Some(Reason::NotAsked), Datum::why_unknown);
-        let why = gap.or(metrics).map_or("no data points".into(), |r| r.phrase());
-        return hop(kind, name, Status::Unknown, "unknown", why);
-    };
-    if bad < 0.5 {
-        let why = format!("no 5xx among {all:.0} requests in {RECENT} min");
-        return hop(kind, name, Status::Ok, "no 5xx", why);
-    }
-    let share = if all > 0.0 { (bad / all * 100.0).min(100.0) } else { 100.0 };
-    let why = format!("{bad:.0} of {all:.0} requests ended with 5xx in {RECENT} min");
-    hop(kind, name, Status::Bad, format!("5xx {share:.1}%"), why)
-}
-
-fn function(s: &Situation, arn: &SafeText) -> Hop {
-    let name = arn.split(':').nth(6).unwrap_or(arn);
-    let Some(d) = s.functions.get(arn) else {
-        return hop(HopKind::Lambda, name, Status::Unknown, "unknown", "it was not looked at");
-    };
-    let Some(f) = d.value() else {
-        if let Some(Reason::NotFound { .. }) = d.why_unknown() {
-            let why = "there is no such function any more, and requests are still sent to it";
-            return hop(HopKind::Lambda, name, Status::Bad, "not there", why);
-        }
-        let why = d.why_unknown().map_or(String::new(), |r| r.phrase());
-        return hop(HopKind::Lambda, name, Status::Unknown, "unknown", why);
-    };
-    if !matches!(f.state.as_str(), "" | "Active" | "Inactive") {
-        return hop(
-            HopKind::Lambda,
-            name,
-            Status::Bad,
-            f.state.clone(),
-            format!("{} {}", f.state, f.state_reason),
-        );
-    }
-    match fore::recent_errors(s, arn, RECENT) {
-        Some(n) if n >= 1.0 => hop(
-            HopKind::Lambda,
-            name,
-            Status::Bad,
-            format!("errors {n:.0}"),
-            format!("{n:.0} errors and throttles in {RECENT} min"),
-        ),
-        Some(_) => hop(HopKind::Lambda, name, Status::Ok, "no errors", format!("no errors in {RECENT} min")),
-        None => hop(HopKind::Lambda, name, Status::Unknown, "unknown", "its metrics are not known"),
-    }
-}
-
-fn instances(s: &Situation, name: &SafeText) -> Hop {
-    let d = s.fronts.instance_health.get(name);
-    let Some(all) = d.and_then(Datum::value) else {
-        let why = d.and_then(Datum::why_unknown).unwrap_or(Reason::NotAsked).phrase();
-        return hop(HopKind::Target, "instances", Status::Unknown, "unknown", why);
-    };
-    let well = all.iter().filter(|i| i.state.as_str() == "InService").count();
-    let word = format!("{well}/{} in service", all.len());
-    let status = match well {
-        n if n == all.len() && n > 0 => Status::Ok,
-        0 => Status::Bad,
-        _ => Status::Warn,
-    };
-    let first = all.iter().find(|i| i.state.as_str() != "InService");
-    let why = first.map_or_else(|| word.clone(), |i| format!("{word}; {}: {}", i.id, i.description));
-    hop(HopKind::Target, "instances", status, word, why)
 }
 
 fn plural(n: usize, one: &'static str, many: &'static str) -> &'static str {

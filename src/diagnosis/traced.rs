@@ -5,7 +5,7 @@
 use super::around;
 use super::signs;
 use crate::situation::trace::{RootCause, RootKind, TraceKind};
-use crate::situation::{Reason, Situation};
+use crate::situation::{Reason, Situation, function_name};
 use crate::text::SafeText;
 use jiff::Timestamp;
 use std::collections::BTreeSet;
@@ -129,9 +129,8 @@ impl<'a> Path<'a> {
         let host = host(&t.url);
         let named = self.hosts.iter().any(|h| covers(h, host)) || self.ids.contains(host);
         let resource = |r: &SafeText| {
-            let bare = r.split(":function:").nth(1).map(|f| f.split(':').next().unwrap_or(f));
             self.ids.contains(r.as_str())
-                || bare.is_some_and(|f| self.ids.contains(f))
+                || function_name(r).is_some_and(|f| self.ids.contains(f))
                 || !self.api.is_empty()
                     && (r.contains(&format!("/restapis/{}/", self.api))
                         || r.contains(&format!("/apis/{}/", self.api)))

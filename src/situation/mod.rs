@@ -22,5 +22,7 @@ mod want;
 
 pub use datum::{Datum, Gap, Known, Reason};
 pub use fold::{Change, GroupState, LbState, Situation, TargetTrack, VpcState};
-pub use observation::{Fact, Identity, Observation, ResolvedTarget, Searched, Topic, short, short_name};
+pub use observation::{
+    Fact, Identity, Observation, ResolvedTarget, Searched, Topic, function_name, short, short_name,
+};
 pub use want::Want;

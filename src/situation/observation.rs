@@ -275,6 +275,13 @@ pub fn short_name(id: &str) -> &str {
     if id.starts_with("arn:") { id.rsplit(['/', ':']).next().unwrap_or(id) } else { id }
 }
 
+/// The name of a function in its ARN, without version or alias: `quotes` for
+/// `arn:aws:lambda:r:1:function:quotes:live`.
+pub fn function_name(arn: &str) -> Option<&str> {
+    let (head, rest) = arn.split_once(":function:")?;
+    head.starts_with("arn:").then(|| rest.split(':').next().unwrap_or(rest))
+}
+
 /// What an answer says.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "fact", content = "data", rename_all = "snake_case")]

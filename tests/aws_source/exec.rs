@@ -2,13 +2,11 @@
 //! plugin (one of the test's own, that does what the real one does), and what
 //! is said when nothing comes of it.
 
-use super::support::{Answer, Fake};
-use super::{once, place, runtime};
+use super::support::{Answer, Fake, run};
+use super::{never_signed, once, place, runtime};
 use badgate::situation::host::Host;
-use badgate::situation::{Fact, Observation, Reason, Topic};
-use badgate::sources::Options;
+use badgate::situation::{Fact, Observation, Topic};
 use badgate::sources::aws::ask::exec::{Asking, observe};
-use badgate::sources::aws::plain::Question;
 use badgate::sources::aws::{Aws, operations as op};
 use badgate::sources::host::{Container, is_inside};
 use serde_json::{Value, json};
@@ -286,23 +284,15 @@ fn what_the_service_answers_is_said_and_nothing_of_a_broken_answer_is_repeated()
 #[test]
 fn no_command_but_ours_is_ever_signed() {
     let fake = cloud();
-    for allow_changes in [false, true] {
-        let runtime = runtime();
-        let (calls, _) = mpsc::channel(64);
-        let options = Options { allow_changes, ..once() };
-        let aws = runtime.block_on(Aws::load_at(Some(place(&fake.endpoint)), options, calls)).unwrap();
-        for body in [
+    never_signed(
+        &fake,
+        &op::EXECUTE_COMMAND,
+        "AmazonEC2ContainerServiceV20141113",
+        &[
             json!({"cluster": "shop", "task": TASK, "interactive": true, "command": "sh"}),
             json!({"cluster": "shop", "task": TASK, "interactive": true}),
-        ] {
-            let answer = runtime.block_on(aws.call(&op::EXECUTE_COMMAND, |c| {
-                let q = Question::json("AmazonEC2ContainerServiceV20141113.ExecuteCommand", &body);
-                async move { c.plain(&op::EXECUTE_COMMAND, q).await }
-            }));
-            assert!(matches!(&answer, Err(Reason::Failed { .. } | Reason::Denied { .. })), "{answer:?}");
-        }
-    }
-    assert!(fake.requests().is_empty(), "nothing left the machine");
+        ],
+    );
 }
 
 #[test]
@@ -311,20 +301,9 @@ fn a_container_is_asked_from_the_command_line() {
     let dir = tempfile::tempdir().unwrap();
     let name = format!("ecs:shop/{TASK}");
     let run = |path: &str| {
-        let out = std::process::Command::new(super::support::badgate())
-            .args(["host", &name, "--region", "eu-west-1", "--timeout", "3s", "--json"])
-            .env_clear()
-            .envs([
-                ("AWS_ENDPOINT_URL", fake.endpoint.as_str()),
-                ("AWS_ACCESS_KEY_ID", "AKIAFAKE"),
-                ("AWS_SECRET_ACCESS_KEY", "fake"),
-                ("AWS_EC2_METADATA_DISABLED", "true"),
-                ("HOME", "/nowhere"),
-                ("PATH", path),
-            ])
-            .stdin(std::process::Stdio::null())
-            .output()
-            .unwrap();
+        let mut env = fake.env();
+        env.push(("PATH".into(), path.into()));
+        let out = run(&env, &["host", &name, "--region", "eu-west-1", "--timeout", "3s", "--json"]);
         let text = String::from_utf8_lossy(&out.stdout).into_owned();
         assert!(!text.contains(TOKEN));
         (out.status.code(), serde_json::from_str::<Value>(&text).unwrap())

@@ -1,11 +1,10 @@
 //! Instances asked by Run Command: what is sent, what comes back, and what is
 //! said when nothing does.
 
-use super::support::{Answer, Fake, Lab};
-use super::{Watcher, once, place, runtime};
-use badgate::situation::{Fact, Observation, Reason, Topic};
+use super::support::{Answer, Fake, Lab, run};
+use super::{Watcher, never_signed, once, place, runtime};
+use badgate::situation::{Fact, Observation, Topic};
 use badgate::sources::aws::ask::hosts::{HostAsk, observe};
-use badgate::sources::aws::plain::Question;
 use badgate::sources::aws::{Aws, operations as op};
 use badgate::sources::host::{Local, is_ours};
 use badgate::sources::{Options, Want};
@@ -100,24 +99,16 @@ fn what_fails_is_said_of_each_host_and_never_an_empty_answer() {
 fn no_script_but_ours_is_ever_signed() {
     let fake = Fake::start();
     fake.on("*", Answer::json(SENT));
-    for allow_changes in [false, true] {
-        let runtime = runtime();
-        let (calls, _) = mpsc::channel(64);
-        let options = Options { allow_changes, ..once() };
-        let aws = runtime.block_on(Aws::load_at(Some(place(&fake.endpoint)), options, calls)).unwrap();
-        for body in [
+    never_signed(
+        &fake,
+        &op::SEND_COMMAND,
+        "AmazonSSM",
+        &[
             json!({"DocumentName": "AWS-RunShellScript", "InstanceIds": ["i-1"], "Parameters": {"commands": ["id"]}}),
             json!({"DocumentName": "AWS-RunShellScript", "InstanceIds": ["i-1"]}),
             json!({"DocumentName": "AWS-RestartEC2Instance", "InstanceIds": ["i-1"]}),
-        ] {
-            let answer = runtime.block_on(aws.call(&op::SEND_COMMAND, |c| {
-                let q = Question::json("AmazonSSM.SendCommand", &body);
-                async move { c.plain(&op::SEND_COMMAND, q).await }
-            }));
-            assert!(matches!(&answer, Err(Reason::Failed { .. } | Reason::Denied { .. })), "{answer:?}");
-        }
-    }
-    assert!(fake.requests().is_empty(), "nothing left the machine");
+        ],
+    );
 }
 
 #[test]
@@ -161,20 +152,9 @@ fn an_instance_is_asked_from_the_command_line() {
     fake.on("DescribeInstanceInformation", Answer::json(&managed));
     fake.on("SendCommand", Answer::denied("ssm", "ssm:SendCommand"));
     let run = |args: &[&str]| {
-        let out = std::process::Command::new(super::support::badgate())
-            .args(args)
-            .env_clear()
-            .envs([
-                ("AWS_ENDPOINT_URL", fake.endpoint.as_str()),
-                ("AWS_ACCESS_KEY_ID", "AKIAFAKE"),
-                ("AWS_SECRET_ACCESS_KEY", "fake"),
-                ("AWS_EC2_METADATA_DISABLED", "true"),
-                ("HOME", "/nowhere"),
-                ("PATH", &std::env::var("PATH").unwrap()),
-            ])
-            .stdin(std::process::Stdio::null())
-            .output()
-            .unwrap();
+        let mut env = fake.env();
+        env.push(("PATH".into(), std::env::var("PATH").unwrap()));
+        let out = run(&env, args);
         (out.status.code(), String::from_utf8_lossy(&out.stdout).into_owned())
     };
     let name = format!("ssm:{id}");

@@ -37,11 +37,14 @@ mod waves;
 mod wire;
 
 use badgate::situation::{Reason, Situation, Topic};
-use badgate::sources::aws::{self, Place};
+use badgate::sources::aws::operations::Operation;
+use badgate::sources::aws::plain::Question;
+use badgate::sources::aws::{self, Aws, Place};
 use badgate::sources::{Call, Candidate, Command, Event, Link, Options, Want};
+use serde_json::Value;
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
-use support::{Lab, PATIENCE};
+use support::{Fake, Lab, PATIENCE};
 use tokio::runtime::Runtime;
 
 /// A running source and everything it said.
@@ -82,6 +85,24 @@ pub fn place(endpoint: &str) -> Place {
 
 pub fn runtime() -> Runtime {
     tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap()
+}
+
+/// Whether changes are allowed or not, none of these requests leaves the machine.
+pub fn never_signed(fake: &Fake, op: &'static Operation, service: &str, bodies: &[Value]) {
+    for allow_changes in [false, true] {
+        let runtime = runtime();
+        let (calls, _) = tokio::sync::mpsc::channel(64);
+        let options = Options { allow_changes, ..once() };
+        let aws = runtime.block_on(Aws::load_at(Some(place(&fake.endpoint)), options, calls)).unwrap();
+        for body in bodies {
+            let answer = runtime.block_on(aws.call(op, |c| {
+                let q = Question::json(&format!("{service}.{}", op.name), body);
+                async move { c.plain(op, q).await }
+            }));
+            assert!(matches!(&answer, Err(Reason::Failed { .. } | Reason::Denied { .. })), "{answer:?}");
+        }
+    }
+    assert!(fake.requests().is_empty(), "nothing left the machine");
 }
 
 impl Watcher {

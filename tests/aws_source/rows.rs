@@ -2,7 +2,7 @@
 //! and Athena say.
 
 use super::support::fake::{Answer, Fake};
-use super::support::{Lab, badgate, http};
+use super::support::{Lab, badgate, http, run};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use serde_json::{Value, json};
@@ -46,30 +46,8 @@ fn put(lab: &Lab, path: &str, body: &[u8]) {
     assert_eq!(reply.status, 200, "{}", reply.text());
 }
 
-/// The environment in which `endpoint` is all of AWS.
-fn env(endpoint: &str) -> Vec<(String, String)> {
-    [
-        ("AWS_ENDPOINT_URL", endpoint),
-        ("AWS_ACCESS_KEY_ID", "AKIAFAKE"),
-        ("AWS_SECRET_ACCESS_KEY", "fake"),
-        ("AWS_REGION", "us-east-1"),
-        ("AWS_EC2_METADATA_DISABLED", "true"),
-        ("HOME", "/nowhere"),
-        ("LANG", "C.UTF-8"),
-    ]
-    .map(|(k, v)| (k.to_string(), v.to_string()))
-    .to_vec()
-}
-
 fn logs(env: &[(String, String)], args: &[&str]) -> Output {
-    Command::new(badgate())
-        .arg("logs")
-        .args(args)
-        .env_clear()
-        .envs(env.iter().cloned())
-        .stdin(Stdio::null())
-        .output()
-        .unwrap()
+    run(env, &[&["logs"][..], args].concat())
 }
 
 fn said(out: &Output) -> String {
@@ -157,7 +135,7 @@ fn what_breaks_off_is_asked_for_again_and_what_is_denied_is_named() {
         2,
         Answer::new(503, "application/xml", "<Error><Code>SlowDown</Code><Message>slowly</Message></Error>"),
     );
-    let out = logs(&env(&fake.endpoint), &["s3://shop-logs/", "--json"]);
+    let out = logs(&fake.env(), &["s3://shop-logs/", "--json"]);
     let told = said(&out);
     assert_eq!(out.status.code(), Some(1), "{told}");
     assert_eq!((&doc(&out)["files"], &doc(&out)["rows"]), (&json!(2), &json!(600)), "{told}");
@@ -171,11 +149,11 @@ fn what_breaks_off_is_asked_for_again_and_what_is_denied_is_named() {
 fn a_large_download_is_not_begun_unasked() {
     let fake = Fake::start();
     fake.on(LIST, listing(&[("a.gz", 300 << 20), ("b.gz", 1 << 20)]));
-    let out = logs(&env(&fake.endpoint), &["s3://shop-logs/"]);
+    let out = logs(&fake.env(), &["s3://shop-logs/"]);
     assert_eq!(out.status.code(), Some(2));
     assert!(said(&out).contains("in 2 files are to be downloaded: say so with --yes"), "{}", said(&out));
     fake.on(LIST, listing(&[("a.gz", 30 << 30)]));
-    let out = logs(&env(&fake.endpoint), &["s3://shop-logs/"]);
+    let out = logs(&fake.env(), &["s3://shop-logs/"]);
     assert!(said(&out).contains("--engine athena"), "{}", said(&out));
     assert!(fake.requests().iter().all(|r| r.operation == LIST), "nothing was fetched");
 }
@@ -195,7 +173,7 @@ fn a_bucket_of_another_region_is_asked_there() {
         ),
     );
     fake.on("GET /shop-logs/a.gz", Answer::new(200, "binary/octet-stream", body));
-    let out = logs(&env(&fake.endpoint), &["s3://shop-logs/", "--json"]);
+    let out = logs(&fake.env(), &["s3://shop-logs/", "--json"]);
     assert_eq!(doc(&out)["rows"], 30, "{}", said(&out));
     let got = fake.requests_of("GET /shop-logs/a.gz");
     assert_eq!(got[0].signed_scope().unwrap().1, "eu-west-1");
@@ -224,16 +202,16 @@ fn a_log_group_is_read_page_by_page() {
     fake.on_times("FilterLogEvents", 1, events(&[], Some("b")));
     fake.on_times("FilterLogEvents", 1, events(&lines[..20], Some("a")));
     let window = ["--since", "2026-05-04T10:00Z", "--until", "2026-05-04T11:00Z"];
-    let out = logs(&env(&fake.endpoint), &[&["cwl:/aws/alb", "--json"][..], &window[..]].concat());
+    let out = logs(&fake.env(), &[&["cwl:/aws/alb", "--json"][..], &window[..]].concat());
     let d = doc(&out);
     assert_eq!((&d["rows"], &d["unparsed"]), (&json!(40), &json!(0)), "{}", said(&out));
     let asked: Value = serde_json::from_slice(&fake.requests_of("FilterLogEvents")[0].body).unwrap();
     assert_eq!(asked["startTime"], 1_777_888_800_000_u64);
 
-    let none = logs(&env(&fake.endpoint), &["cwl:/aws/al"]);
+    let none = logs(&fake.env(), &["cwl:/aws/al"]);
     assert!(said(&none).contains("log group /aws/al (there is /aws/alb)"), "{}", said(&none));
     fake.on("DescribeLogGroups", group(1 << 50));
-    let large = logs(&env(&fake.endpoint), &[&["cwl:/aws/alb"][..], &window[..]].concat());
+    let large = logs(&fake.env(), &[&["cwl:/aws/alb"][..], &window[..]].concat());
     assert!(said(&large).contains("--engine insights"), "{}", said(&large));
 }
 
@@ -297,10 +275,8 @@ fn insights_answers_the_same_question() {
     );
     fake.on_times("GetQueryResults", 1, Answer::json(r#"{"status":"Running","results":[]}"#));
     let window = ["--since", "2026-05-04T10:00Z", "--until", "2026-05-04T11:00Z"];
-    let out = logs(
-        &env(&fake.endpoint),
-        &[&["cwl:/aws/alb", "--engine", "insights", "--json"][..], &window[..]].concat(),
-    );
+    let out =
+        logs(&fake.env(), &[&["cwl:/aws/alb", "--engine", "insights", "--json"][..], &window[..]].concat());
     let d = doc(&out);
     assert_eq!((&d["engine"], &d["rows"]), (&json!("insights"), &json!(980)), "{}", said(&out));
     assert_eq!(d["per_minute"][0]["lb_502"], 20);
@@ -327,7 +303,7 @@ fn athena_is_asked_in_selects_and_creates_only_with_leave() {
     fake.on("GetQueryExecution", state("FAILED", "TABLE_NOT_FOUND: line 1:1: Table does not exist"));
     let window = ["--since", "2026-05-04T10:00Z", "--until", "2026-05-04T11:00Z"];
     let args = [&[url, "--engine", "athena", "--json"][..], &window[..]].concat();
-    let out = logs(&env(&fake.endpoint), &args);
+    let out = logs(&fake.env(), &args);
     assert_eq!(out.status.code(), Some(3));
     assert!(said(&out).contains("--allow-changes creates it"), "{}", said(&out));
     let statements = || -> Vec<String> {
@@ -345,7 +321,7 @@ fn athena_is_asked_in_selects_and_creates_only_with_leave() {
     // Every question gets the same answer: one that fits counts by minute, with its header.
     let rows = json!([cells(&["m", "lb", "t", "n"]), cells(&["2026-05-04T10:02", "502", "-", "12"])]);
     fake.on("GetQueryResults", Answer::json(&json!({ "ResultSet": { "Rows": rows } }).to_string()));
-    let out = logs(&env(&fake.endpoint), &[&args[..], &["--allow-changes"][..]].concat());
+    let out = logs(&fake.env(), &[&args[..], &["--allow-changes"][..]].concat());
     let d = doc(&out);
     assert_eq!((&d["engine"], &d["rows"]), (&json!("athena"), &json!(12)), "{}", said(&out));
     assert!(
@@ -355,7 +331,7 @@ fn athena_is_asked_in_selects_and_creates_only_with_leave() {
     );
     assert!(said(&out).contains("Athena will read about"), "{}", said(&out));
 
-    let out = logs(&env(&fake.endpoint), &[url, "--ddl"]);
+    let out = logs(&fake.env(), &[url, "--ddl"]);
     let ddl = String::from_utf8_lossy(&out.stdout);
     assert!(ddl.contains("'projection.day.format' = 'yyyy/MM/dd'") && ddl.ends_with(";\n"), "{ddl}");
 }
@@ -366,7 +342,7 @@ fn interrupted(fake: &Fake, args: &[&str], (operation, times): (&str, usize)) ->
         .arg("logs")
         .args(args)
         .env_clear()
-        .envs(env(&fake.endpoint))
+        .envs(fake.env())
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
@@ -454,7 +430,7 @@ fn queries_nobody_waits_for_are_ended_at_athena() {
             r#"{"QueryExecution":{"Status":{"State":"FAILED","StateChangeReason":"HIVE_BAD_DATA: a row"}}}"#,
         ),
     );
-    let out = logs(&env(&fake.endpoint), &args);
+    let out = logs(&fake.env(), &args);
     assert_eq!(out.status.code(), Some(3), "{}", said(&out));
     assert!(said(&out).contains("HIVE_BAD_DATA"), "{}", said(&out));
     assert_eq!(named(&fake, "StopQueryExecution", "QueryExecutionId").len(), 3);

@@ -41,3 +41,14 @@ pub fn eventually<T>(what: &str, mut ready: impl FnMut() -> Option<T>) -> T {
 pub fn badgate() -> &'static str {
     env!("CARGO_BIN_EXE_badgate")
 }
+
+/// Runs it to its end with nothing but this environment, and nobody at its input.
+pub fn run(env: &[(String, String)], args: &[&str]) -> std::process::Output {
+    std::process::Command::new(badgate())
+        .args(args)
+        .env_clear()
+        .envs(env.iter().cloned())
+        .stdin(std::process::Stdio::null())
+        .output()
+        .unwrap()
+}

@@ -6,7 +6,7 @@ use super::ballot::{Ballot, Seen, graded};
 use crate::diagnosis::fore::{Fore, Front, FrontRows};
 use crate::diagnosis::verdict::Weight::{Decisive, Strong, Weak};
 use crate::situation::front::{Api, FrontRow};
-use crate::situation::{Datum, Reason};
+use crate::situation::{Datum, Reason, function_name};
 use crate::text::SafeText;
 
 const METRICS: &str = "cloudwatch:GetMetricData";
@@ -77,7 +77,7 @@ fn at_limit(f: &Front<'_>) -> Option<(Seen, f64)> {
 }
 
 fn name(arn: &SafeText) -> SafeText {
-    arn.split(':').nth(6).unwrap_or(arn).into()
+    function_name(arn).unwrap_or(arn).into()
 }
 
 /// Not all integrations were read: what those that were have in common says

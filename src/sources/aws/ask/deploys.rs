@@ -5,8 +5,8 @@
 
 use super::Pages;
 use super::around::{moment, word};
-use crate::situation::Reason;
 use crate::situation::beside::Release;
+use crate::situation::{Reason, function_name};
 use crate::sources::aws::client::Aws;
 use crate::sources::aws::operations::{self as op, Operation};
 use crate::sources::aws::plain::Question;
@@ -92,8 +92,8 @@ async fn functions(aws: &Aws, all: &mut [Release]) {
 
 /// Name of a function: targets are told by name, with an alias, or by ARN.
 fn function_of(target: &str) -> SafeText {
-    let name = target.split_once(":function:").map_or(target, |(_, name)| name);
-    SafeText::capped(name.split(':').next().unwrap_or(name), 170)
+    let name = function_name(target).unwrap_or_else(|| target.split(':').next().unwrap_or(target));
+    SafeText::capped(name, 170)
 }
 
 /// Adds what the deployment groups say of where they go.

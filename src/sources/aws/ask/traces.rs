@@ -13,6 +13,7 @@ use crate::text::SafeText;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
 /// A page holds as many summaries as the service likes; what is beyond so many
 /// pages is said to be there and not read.
@@ -68,6 +69,22 @@ pub async fn traces(aws: &Aws, from: Timestamp, to: Timestamp) -> Result<Traces,
 /// each exception, which often hold ids.
 type Key = (Option<u16>, Vec<SafeText>, Vec<(RootKind, Vec<SafeText>, SafeText, SafeText)>);
 
+/// Adds another trace of a kind, which is shown as the newest of its traces was.
+fn add(held: &mut TraceKind, mut one: TraceKind) {
+    if held.last <= one.last {
+        std::mem::swap(held, &mut one);
+    }
+    held.count += one.count;
+    held.first = [held.first, one.first].into_iter().flatten().min();
+    held.longest_s = held.longest_s.max(one.longest_s);
+    held.throttled |= one.throttled;
+    for r in one.resources {
+        if held.resources.len() < NAMES && !held.resources.contains(&r) {
+            held.resources.push(r);
+        }
+    }
+}
+
 #[derive(Default)]
 struct Gathered(BTreeMap<Key, TraceKind>);
 
@@ -76,22 +93,12 @@ impl Gathered {
         let one = kind(t);
         let roots = one.roots.iter();
         let roots = roots.map(|r| (r.kind, r.way.clone(), r.entity.clone(), r.exception.clone())).collect();
-        let held = self.0.entry((one.status, one.services.clone(), roots)).or_default();
-        let (count, newer) = (held.count, held.last <= one.last);
-        let first = [held.first, one.first].into_iter().flatten().min();
-        let last = held.last.max(one.last);
-        let longest_s = held.longest_s.max(one.longest_s);
-        let throttled = held.throttled || one.throttled;
-        let mut resources = std::mem::take(&mut held.resources);
-        for r in &one.resources {
-            if resources.len() < NAMES && !resources.contains(r) {
-                resources.push(r.clone());
+        match self.0.entry((one.status, one.services.clone(), roots)) {
+            Entry::Vacant(place) => {
+                place.insert(one);
             }
+            Entry::Occupied(mut held) => add(held.get_mut(), one),
         }
-        if count == 0 || newer {
-            *held = one;
-        }
-        *held = TraceKind { count: count + 1, first, last, longest_s, throttled, resources, ..held.clone() };
     }
 
     /// The most frequent; sets `cut` when some are left out.

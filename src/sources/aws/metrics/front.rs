@@ -8,6 +8,7 @@ use super::Ask;
 use crate::situation::beside::WebAcl;
 use crate::situation::elb::{LoadBalancer, TargetGroup};
 use crate::situation::front::{Api, Distribution};
+use crate::situation::function_name;
 use crate::situation::metric::MetricKey;
 use crate::text::SafeText;
 
@@ -137,7 +138,7 @@ pub fn of_api(api: &Api) -> Vec<Ask> {
 
 /// Of a function.
 pub fn of_function(arn: &SafeText) -> Vec<Ask> {
-    let name = arn.split(':').nth(6).unwrap_or(arn).to_string();
+    let name = function_name(arn).unwrap_or(arn).to_string();
     let dims = || vec![("FunctionName", name.clone())];
     FUNCTION.iter().map(|m| ask("AWS/Lambda", *m, arn.clone(), dims())).collect()
 }

@@ -4,7 +4,7 @@
 
 use super::{Ask, Window};
 use crate::situation::metric::MetricKey;
-use crate::situation::{Observation, Topic};
+use crate::situation::{Observation, Topic, function_name};
 use crate::sources::aws::ask::Pages;
 use crate::sources::aws::client::Aws;
 use crate::sources::aws::cloudwatch::{self, Metric};
@@ -112,7 +112,7 @@ fn plan(hosts: &Hosts) -> Vec<Ask> {
         }));
     }
     for arn in &hosts.functions {
-        let name_of = arn.split(':').nth(6).unwrap_or(arn).to_string();
+        let name_of = function_name(arn).unwrap_or(arn).to_string();
         out.extend(FUNCTION.map(|(name, stat)| Ask {
             key: key("AWS/Lambda", name, stat, arn.clone()),
             dimensions: vec![("FunctionName", name_of.clone())],

@@ -6,6 +6,7 @@
 mod answers;
 mod asking;
 mod fronts;
+mod hosts;
 mod more;
 mod open;
 mod pace;

@@ -6,14 +6,11 @@ use super::plan::{Ask, Plan, Work};
 use crate::diagnosis::series;
 use crate::situation::beside::{Cache, SERVERLESS};
 use crate::situation::elb::TargetGroup;
-use crate::situation::front::Classic;
 use crate::situation::metric::MetricKey;
 use crate::situation::net::{Peer, SgRule};
-use crate::situation::{GroupState, LbState, Situation, Topic};
+use crate::situation::{LbState, Situation, Topic};
 use crate::sources::aws::ask::access;
-use crate::sources::aws::ask::hosts::HostAsk;
 use crate::sources::aws::metrics::Hosts;
-use crate::sources::host::{Container, Local};
 use crate::text::SafeText;
 use jiff::Timestamp;
 use std::collections::BTreeSet;
@@ -35,7 +32,12 @@ const STORES: [u16; 9] = [3306, 5432, 1433, 1521, 27017, 6379, 11211, 9092, 5000
 const CACHE_PORTS: [u16; 3] = [6379, 6380, 11211];
 
 /// Is something wrong? `None` while it can't be said.
-fn trouble(s: &Situation, lb: &SafeText, state: &LbState, groups: &[&TargetGroup]) -> Option<bool> {
+pub(super) fn trouble(
+    s: &Situation,
+    lb: &SafeText,
+    state: &LbState,
+    groups: &[&TargetGroup],
+) -> Option<bool> {
     let sick = groups.iter().any(|g| {
         let health = s.groups.get(&g.arn).and_then(|x| x.health.value());
         health.is_some_and(|all| all.is_empty() || all.iter().any(|t| !t.is_healthy()))
@@ -131,130 +133,7 @@ fn let_in(s: &Situation, vpc: &SafeText, groups: &[&TargetGroup]) -> Vec<SafeTex
     open.into_iter().collect()
 }
 
-/// Instances that are asked by Run Command: of those in trouble and, to
-/// compare, of the others.
-const ASKED_ILL: usize = 5;
-const ASKED_WELL: usize = 2;
-
-/// The instance that a target is, or that holds its address. Addresses of
-/// containers are not their host's: what listens there is not seen from it.
-fn instance_of(s: &Situation, target: &SafeText) -> Option<SafeText> {
-    if target.starts_with("i-") {
-        return Some(target.clone());
-    }
-    let at: IpAddr = target.parse().ok()?;
-    let mut held = s.vpcs.values().filter_map(|v| v.interfaces.value()).flatten();
-    let own = held.find(|i| i.addresses.contains(&at))?;
-    let contained = own.description.contains(":ecs:") || matches!(own.kind.as_str(), "branch" | "trunk");
-    (!contained && own.instance.starts_with("i-")).then(|| own.instance.clone())
-}
-
-/// Containers that are asked by ECS Exec: a session each.
-const INSIDE_ILL: usize = 2;
-const INSIDE_WELL: usize = 1;
-
-/// The container behind an address, where its service was made with ECS Exec:
-/// the one that serves the port, where its task has several.
-fn inside_of(s: &Situation, group: &GroupState, address: &str, port: Option<u16>) -> Option<Container> {
-    let services = group.services.value()?.iter().filter(|x| x.exec == Some(true));
-    let (service, task) = services.into_iter().find_map(|x| {
-        let tasks = s.tasks.get(&x.arn).and_then(|d| d.value())?;
-        let task =
-            tasks.iter().find(|t| t.address.as_str() == address && t.last_status.as_str() == "RUNNING")?;
-        Some((x, task))
-    })?;
-    let all = s.task_definitions.get(&task.task_definition).and_then(|d| d.value()).map(|d| &d.containers);
-    let serving = all.and_then(|all| all.iter().find(|c| port.is_some_and(|p| c.ports.contains(&p))));
-    let cluster = crate::situation::short_name(&service.cluster);
-    let mut typed = format!("{cluster}/{}", crate::situation::short_name(&task.arn));
-    if let Some(c) = serving {
-        typed = format!("{typed}/{}", c.name);
-    }
-    // Names come from outside; those that are none lead nowhere.
-    typed.parse().ok()
-}
-
 impl Plan {
-    /// Asks instances behind the targets what they say of themselves, once
-    /// something is wrong and it is known which are in trouble.
-    pub(super) fn hosts(&mut self, s: &Situation, lb: &SafeText, groups: &[&TargetGroup]) {
-        let Some(state) = s.lbs.get(lb) else { return };
-        let groups: Vec<&TargetGroup> =
-            groups.iter().copied().filter(|g| matches!(g.target_type.as_str(), "instance" | "ip")).collect();
-        let told = groups.iter().all(|g| {
-            s.groups.get(&g.arn).is_some_and(|x| x.health.value().is_some() || x.health.gap().is_some())
-        });
-        if groups.is_empty() || !told || trouble(s, lb, state, &groups) != Some(true) {
-            return;
-        }
-        let mut asks: Vec<(bool, HostAsk)> = Vec::new();
-        for g in &groups {
-            let health = s.groups.get(&g.arn).and_then(|x| x.health.value()).into_iter().flatten();
-            for t in health {
-                let Some(id) = instance_of(s, &t.id) else { continue };
-                let tls = matches!(g.protocol.as_str(), "HTTPS" | "TLS");
-                let port = t.port.or(g.port);
-                let local = port.map(|p| Local::new(p, &g.health_check.path, tls));
-                if !asks.iter().any(|(_, a)| a.id == id) {
-                    asks.push((t.is_healthy(), HostAsk { id, local }));
-                }
-            }
-        }
-        self.some_hosts(asks);
-        self.some_inside(s, &groups);
-    }
-
-    /// Some tasks among the targets whose service lets people in (ECS Exec).
-    fn some_inside(&mut self, s: &Situation, groups: &[&TargetGroup]) {
-        let mut asks: Vec<(bool, Container)> = Vec::new();
-        for g in groups.iter().filter(|g| g.target_type.as_str() == "ip") {
-            let Some(state) = s.groups.get(&g.arn) else { continue };
-            for t in state.health.value().into_iter().flatten() {
-                if let Some(inside) = inside_of(s, state, t.id.as_str(), t.port.or(g.port)) {
-                    asks.push((t.is_healthy(), inside));
-                }
-            }
-        }
-        asks.sort();
-        asks.dedup_by(|a, b| a.1 == b.1);
-        let (well, ill): (Vec<_>, Vec<_>) = asks.into_iter().partition(|(well, _)| *well);
-        let all = ill.into_iter().take(INSIDE_ILL).chain(well.into_iter().take(INSIDE_WELL));
-        let mut asks: Vec<Container> = all.map(|(_, c)| c).collect();
-        asks.sort();
-        if !asks.is_empty() {
-            self.0.push((Ask::Inside, Work::Inside(asks)));
-        }
-    }
-
-    /// The same of a Classic Load Balancer's instances.
-    pub(super) fn classic_hosts(&mut self, s: &Situation, c: &Classic) {
-        let Some(health) = s.fronts.instance_health.get(&c.name).and_then(|d| d.value()) else { return };
-        let behind = c.listeners.iter().find(|l| l.2.starts_with("HTTP")).or(c.listeners.first());
-        // `HTTP:8080/healthz`: the path begins at the slash.
-        let path = c.health_check.find('/').map_or("/", |at| &c.health_check[at..]);
-        let local = behind.map(|l| Local::new(l.3, path, matches!(l.2.as_str(), "HTTPS" | "SSL")));
-        let asks = health
-            .iter()
-            .filter(|i| i.id.starts_with("i-"))
-            .map(|i| (i.state.as_str() == "InService", HostAsk { id: i.id.clone(), local: local.clone() }));
-        self.some_hosts(asks.collect());
-    }
-
-    /// Some of those in trouble, and some others to compare them with.
-    fn some_hosts(&mut self, mut asks: Vec<(bool, HostAsk)>) {
-        asks.sort();
-        let (well, ill): (Vec<_>, Vec<_>) = asks.into_iter().partition(|(well, _)| *well);
-        // Where none is ill, requests fail all the same: any of them may tell.
-        let more = if ill.is_empty() { ASKED_ILL } else { ASKED_WELL };
-        let ill = ill.into_iter().take(ASKED_ILL);
-        let mut asks: Vec<HostAsk> = ill.chain(well.into_iter().take(more)).map(|(_, a)| a).collect();
-        // In a fixed order: another one would be another question.
-        asks.sort();
-        if !asks.is_empty() {
-            self.0.push((Ask::Hosts, Work::Hosts(asks)));
-        }
-    }
-
     pub(super) fn around(&mut self, s: &Situation, lb: &SafeText, groups: &[&TargetGroup]) {
         let Some(state) = s.lbs.get(lb) else { return };
         self.certificates(state);
@@ -414,10 +293,8 @@ impl Plan {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::situation::ecs::{Service, Task, TaskDefinition};
-    use crate::situation::elb::{HealthCheck, TargetHealth};
-    use crate::situation::front::InstanceHealth;
-    use crate::situation::net::{Instance, Interface, Protocol, SecurityGroup};
+    use crate::situation::elb::TargetHealth;
+    use crate::situation::net::{Instance, Protocol, SecurityGroup};
     use crate::situation::{Fact, Observation};
 
     const TG: &str = "arn:aws:elasticloadbalancing:r:1:targetgroup/web/73e2";
@@ -425,138 +302,6 @@ mod tests {
     fn learn(s: &mut Situation, topic: Topic, fact: Fact) {
         let at = "2026-11-22T02:00:00Z".parse().unwrap();
         s.apply(&Observation { at, source: "test".into(), topic, fact, took_ms: 0 });
-    }
-
-    fn held(at: &str, instance: &str, description: &str, kind: &str) -> Interface {
-        Interface {
-            addresses: vec![at.parse().unwrap()],
-            instance: instance.into(),
-            description: description.into(),
-            kind: kind.into(),
-            vpc: "vpc-1".into(),
-            groups: vec!["sg-app".into()],
-            ..Interface::default()
-        }
-    }
-
-    #[test]
-    fn an_address_is_asked_of_the_instance_that_holds_it_and_never_of_a_containers_host() {
-        let mut s = Situation::new();
-        let all = vec![
-            held("10.0.1.5", "i-1", "", "interface"),
-            held("10.0.1.6", "i-2", "arn:aws:ecs:r:1:attachment/9c", "interface"),
-            held("10.0.1.7", "i-3", "", "branch"),
-            held("10.0.1.8", "", "RDSNetworkInterface", "interface"),
-        ];
-        learn(&mut s, Topic::Interfaces("vpc-1".into()), Fact::Interfaces(all));
-        let of = |t: &str| instance_of(&s, &t.into()).map(|i| i.to_string());
-        assert_eq!(of("10.0.1.5").as_deref(), Some("i-1"));
-        assert_eq!(of("i-9").as_deref(), Some("i-9"));
-        for other in ["10.0.1.6", "10.0.1.7", "10.0.1.8", "10.0.1.9", "arn:aws:lambda:r:1:function:f"] {
-            assert_eq!(of(other), None, "{other}");
-        }
-    }
-
-    #[test]
-    fn addresses_in_trouble_are_asked_by_run_command() {
-        let mut s = Situation::new();
-        let lb: SafeText = "arn:aws:elasticloadbalancing:r:1:loadbalancer/app/shop/50dc".into();
-        let group = TargetGroup {
-            arn: TG.into(),
-            vpc: "vpc-1".into(),
-            target_type: "ip".into(),
-            protocol: "HTTP".into(),
-            port: Some(8080),
-            health_check: HealthCheck { path: "/up".into(), ..HealthCheck::default() },
-            ..TargetGroup::default()
-        };
-        learn(&mut s, Topic::TargetGroups(lb.clone()), Fact::TargetGroups(vec![group.clone()]));
-        learn(
-            &mut s,
-            Topic::Interfaces("vpc-1".into()),
-            Fact::Interfaces(vec![held("10.0.1.5", "i-1", "", "interface")]),
-        );
-        let target =
-            TargetHealth { id: "10.0.1.5".into(), state: "unhealthy".into(), ..TargetHealth::default() };
-        learn(&mut s, Topic::TargetHealth(TG.into()), Fact::TargetHealth(vec![target]));
-        let mut plan = Plan(Vec::new());
-        plan.hosts(&s, &lb, &[&group]);
-        let want = HostAsk { id: "i-1".into(), local: Some(Local::new(8080, "/up", false)) };
-        assert_eq!(plan.0, [(Ask::Hosts, Work::Hosts(vec![want]))]);
-    }
-
-    #[test]
-    fn tasks_in_trouble_are_asked_by_ecs_exec_where_their_service_has_it() {
-        const ID: &str = "0123456789abcdef0123456789abcdef";
-        for (exec, asked) in [(Some(true), true), (Some(false), false), (None, false)] {
-            let mut s = Situation::new();
-            let lb: SafeText = "arn:aws:elasticloadbalancing:r:1:loadbalancer/app/shop/50dc".into();
-            let group = TargetGroup {
-                arn: TG.into(),
-                target_type: "ip".into(),
-                port: Some(8080),
-                ..TargetGroup::default()
-            };
-            learn(&mut s, Topic::TargetGroups(lb.clone()), Fact::TargetGroups(vec![group.clone()]));
-            let target =
-                TargetHealth { id: "10.0.1.6".into(), state: "unhealthy".into(), ..TargetHealth::default() };
-            learn(&mut s, Topic::TargetHealth(TG.into()), Fact::TargetHealth(vec![target]));
-            let service = Service {
-                arn: "arn:aws:ecs:r:1:service/shop/web".into(),
-                cluster: "arn:aws:ecs:r:1:cluster/shop".into(),
-                exec,
-                ..Service::default()
-            };
-            let task = Task {
-                arn: format!("arn:aws:ecs:r:1:task/shop/{ID}").into(),
-                last_status: "RUNNING".into(),
-                task_definition: "td:1".into(),
-                address: "10.0.1.6".into(),
-                ..Task::default()
-            };
-            let of = Topic::EcsTasks(service.arn.clone());
-            learn(&mut s, Topic::EcsServices(TG.into()), Fact::EcsServices(vec![service]));
-            learn(&mut s, of, Fact::EcsTasks(vec![task]));
-            let named = |name: &str, port: u16| crate::situation::ecs::Container {
-                name: name.into(),
-                ports: vec![port],
-                ..crate::situation::ecs::Container::default()
-            };
-            let definition = TaskDefinition {
-                arn: "td:1".into(),
-                containers: vec![named("envoy", 9901), named("web", 8080)],
-                ..TaskDefinition::default()
-            };
-            learn(&mut s, Topic::TaskDefinition("td:1".into()), Fact::TaskDefinition(definition));
-            let mut plan = Plan(Vec::new());
-            plan.hosts(&s, &lb, &[&group]);
-            let want = format!("shop/{ID}/web").parse().unwrap();
-            let want: &[(Ask, Work)] = if asked { &[(Ask::Inside, Work::Inside(vec![want]))] } else { &[] };
-            assert_eq!(plan.0, want, "{exec:?}");
-        }
-    }
-
-    #[test]
-    fn instances_of_a_classic_load_balancer_are_asked_on_their_own_port() {
-        let mut s = Situation::new();
-        let one = |id: &str, state: &str| InstanceHealth {
-            id: id.into(),
-            state: state.into(),
-            ..InstanceHealth::default()
-        };
-        let health = vec![one("i-1", "InService"), one("i-2", "OutOfService")];
-        learn(&mut s, Topic::InstanceHealth("old".into()), Fact::InstanceHealth(health));
-        let c = Classic {
-            name: "old".into(),
-            listeners: vec![("TCP".into(), 22, "TCP".into(), 22), ("HTTPS".into(), 443, "HTTP".into(), 8081)],
-            health_check: "HTTP:8081/healthz".into(),
-            ..Classic::default()
-        };
-        let mut plan = Plan(Vec::new());
-        plan.classic_hosts(&s, &c);
-        let Some((Ask::Hosts, Work::Hosts(asks))) = plan.0.first() else { panic!("{:?}", plan.0) };
-        assert_eq!(asks.iter().map(|a| a.id.as_str()).collect::<Vec<_>>(), ["i-1", "i-2"]);
-        assert!(asks.iter().all(|a| a.local == Some(Local::new(8081, "/healthz", false))));
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! The part of the plan about traces.
 
 use super::plan::{Plan, Work};
-use crate::diagnosis::{fore, series};
+use crate::diagnosis::around;
 use crate::situation::{Situation, Topic};
 
 impl Plan {
@@ -16,9 +16,6 @@ impl Plan {
         // CloudFront traces nothing: without anything behind it there is nothing to ask about.
         let own = [&t.lb, &t.api, &t.classic, &t.function].into_iter().find(|id| !id.is_empty());
         let Some(of) = own else { return };
-        let front = [&t.api, &t.classic, &t.function].into_iter().find(|id| !id.is_empty());
-        let onset = s.lb_arn().and_then(|lb| series::onset_of(s, lb)).map(|o| o.at);
-        let onset = onset.or_else(|| front.and_then(|id| fore::onset(s, id)));
-        self.add(Topic::Traces(of.clone()), Work::Traces { of: of.clone(), onset });
+        self.add(Topic::Traces(of.clone()), Work::Traces { of: of.clone(), onset: around::onset(s) });
     }
 }
