@@ -2,12 +2,15 @@
 //! are data: those shared with the procedure, then more that only a diagnosis
 //! needs.
 
+mod sieve;
+
 use crate::situation::log::LogRing;
 use crate::text::SafeText;
+use aho_corasick::AhoCorasick;
 use jiff::Timestamp;
 use memchr::memmem::Finder;
-use regex::bytes::{Regex, RegexBuilder};
 use serde::Deserialize;
+use sieve::Sieve;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::OnceLock;
 
@@ -40,8 +43,10 @@ struct Table {
     list: Vec<Pattern>,
     /// The parts of each in lower case.
     parts: Vec<Vec<String>>,
-    /// The rarest part of every pattern: one pass over a line that fits none.
-    any: Option<Regex>,
+    /// The longest part of every pattern: one pass over a line that fits none.
+    any: Option<AhoCorasick>,
+    /// The same, at a glance: most lines need no pass.
+    sieve: Option<Sieve>,
 }
 
 fn table() -> &'static Table {
@@ -53,17 +58,18 @@ fn table() -> &'static Table {
         let mut list = read(TEXT);
         list.extend(read(MORE));
         let parts = list.iter().map(|p| p.all.iter().map(|a| a.to_ascii_lowercase()).collect()).collect();
-        let rarest = list.iter().filter_map(|p| p.all.iter().max_by_key(|a| a.len()));
-        let firsts: Vec<String> = rarest.map(|a| regex::escape(a)).collect();
-        let any = RegexBuilder::new(&firsts.join("|")).case_insensitive(true).unicode(false).build().ok();
-        Table { any: any.filter(|_| !firsts.is_empty()), list, parts }
+        let longest: Vec<&str> =
+            list.iter().filter_map(|p| p.all.iter().max_by_key(|a| a.len())).map(String::as_str).collect();
+        let any = AhoCorasick::builder().ascii_case_insensitive(true).build(&longest).ok();
+        let sieve = Sieve::new(longest.into_iter());
+        Table { any: any.filter(|a| a.patterns_len() > 0), sieve, list, parts }
     })
 }
 
 /// The kind a line is of, if it is a known one: an index into [`patterns`].
 fn kind(line: &str) -> Option<usize> {
     let t = table();
-    if !t.any.as_ref()?.is_match(line.as_bytes()) {
+    if t.sieve.as_ref().is_some_and(|s| !s.may_hold(line.as_bytes())) || !t.any.as_ref()?.is_match(line) {
         return None;
     }
     let line = line.to_ascii_lowercase();

@@ -104,8 +104,8 @@ impl Follower {
 
 impl Tail {
     fn poll(&mut self, seen: &mut HashSet<u64>, own: Option<&Shared>, out: &mut Vec<Entry>) -> bool {
-        self.reopen_if_replaced();
-        match self.read(seen, own, out) {
+        let size = self.reopen_if_replaced();
+        match self.read(size, seen, own, out) {
             Ok(more) => {
                 self.failing = false;
                 more
@@ -120,22 +120,26 @@ impl Tail {
     }
 
     /// A deleted file that was written anew has another inode under the name.
-    fn reopen_if_replaced(&mut self) {
-        let Ok(meta) = self.path.metadata() else { return };
-        if (meta.dev(), meta.ino()) != self.inode
-            && let Ok(new) = Tail::open(&self.path)
-        {
+    /// Returns the size of the one that is read, where that is known by now.
+    fn reopen_if_replaced(&mut self) -> Option<u64> {
+        let meta = self.path.metadata().ok()?;
+        if (meta.dev(), meta.ino()) == self.inode {
+            return Some(meta.len());
+        }
+        if let Ok(new) = Tail::open(&self.path) {
             *self = new;
         }
+        None
     }
 
     fn read(
         &mut self,
+        size: Option<u64>,
         seen: &mut HashSet<u64>,
         own: Option<&Shared>,
         out: &mut Vec<Entry>,
     ) -> io::Result<bool> {
-        let size = self.file.metadata()?.len();
+        let size = size.map_or_else(|| self.file.metadata().map(|m| m.len()), Ok)?;
         let mut at = self.lines.resume_at();
         if size < at {
             // Only whole lines count as read, so this is no repaired write.
