@@ -4,6 +4,7 @@
 mod check;
 mod doctor;
 pub mod drill;
+mod drilled;
 mod export;
 pub mod film;
 mod host;

@@ -1,6 +1,6 @@
 //! `badgate note FILE TEXT...`: append a note from any shell.
 
-use super::Failure;
+use super::{Failure, drilled};
 use crate::cli::Note;
 use crate::journal::{Kind, Mode, Options, Record, Writer, author};
 use crate::text::SafeText;
@@ -32,7 +32,9 @@ pub fn run(args: &Note) -> Result<u8, Failure> {
     let options = Options { by: by.clone(), ..Options::default() };
     let writer = Writer::open(&args.file, Mode::Resume, options, PATIENCE)
         .map_err(|e| Failure::failed(format!("the note is not saved: {e}")))?;
-    let record = Record::new(Timestamp::now(), by, Kind::Note, json!({ "text": text }));
+    // In a drill it is the drill's time.
+    let at = drilled::clock(&args.file).map_or_else(Timestamp::now, |c| c.now());
+    let record = Record::new(at, by, Kind::Note, json!({ "text": text }));
     writer
         .append_wait(record, PATIENCE)
         .map_err(|held| Failure::failed(format!("the note is not saved: {held}")))?;

@@ -13,6 +13,7 @@ use crate::console::theme::{Theme, ThemeName, Tint};
 use crate::diagnosis::catalogue::Catalogue;
 use crate::journal::{Mode, OpenError, SUFFIX, author, free_path, stem};
 use crate::procedure::Procedure;
+use crate::sources::drill::clock::Clock;
 use crate::text::SafeText;
 use jiff::Timestamp;
 use std::collections::BTreeMap;
@@ -48,6 +49,7 @@ fn start(args: &Open, part: Part, started: Instant) -> Result<u8, Failure> {
     let by = author(|name| std::env::var_os(name));
 
     let (path, journal) = begin(args, part, &config, &target, &by)?;
+    let clock = if matches!(part, Part::Follows) { super::drilled::clock(&path) } else { None };
     let procedure = Arc::new(procedure);
     let projector = super::film::projector(path.clone(), Arc::clone(&procedure));
 
@@ -79,13 +81,13 @@ fn start(args: &Open, part: Part, started: Instant) -> Result<u8, Failure> {
             path: Some(path.clone()),
             author: by,
             asked: SafeText::from(target.as_str()),
-            opened: Timestamp::now(),
+            opened: clock.as_ref().map_or_else(Timestamp::now, Clock::now),
             onset: None,
         },
         target,
         caps,
         theme: first.theme,
-        label: first.label,
+        label: if clock.is_some() { SafeText::from_static("DRILL") } else { first.label },
         faces,
         keymap,
         procedure,
@@ -97,7 +99,7 @@ fn start(args: &Open, part: Part, started: Instant) -> Result<u8, Failure> {
         log: path.parent().map(|dir| dir.join("badgate.log")),
         stats: std::env::var_os("BADGATE_STATS").map(PathBuf::from),
         started,
-        clock: None,
+        clock,
     };
     let log_files = args.observe.log_files.clone();
     let ended = block_on(async move {

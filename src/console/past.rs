@@ -34,6 +34,7 @@ pub struct Scene {
     situation: Situation,
     derived: Judgement,
     stale: Stale,
+    aged: Stale,
     measured: Vec<Measured>,
     standings: Standings,
     judged_at: Option<Timestamp>,
@@ -211,7 +212,9 @@ impl State {
         macro_rules! swap {
             ($($field:ident),*) => { $(std::mem::swap(&mut self.$field, &mut o.$field);)* };
         }
-        swap!(situation, derived, stale, measured, standings, judged_at, steps, timeline, lost, changes);
+        swap!(
+            situation, derived, stale, aged, measured, standings, judged_at, steps, timeline, lost, changes
+        );
         swap!(answered, observed, frozen, following, no_target, more_to_do);
         std::mem::swap(&mut self.views.logs, &mut o.logs);
         std::mem::swap(&mut self.incident.onset, &mut o.onset);
@@ -301,6 +304,7 @@ impl State {
             situation,
             derived: Judgement { signs: self.derived.signs.clone(), ..Judgement::default() },
             stale: Stale::ALL,
+            aged: Stale::default(),
             standings: self.standings.clone(),
             steps: self.steps.clone(),
             lost: self.lost.clone(),
@@ -350,6 +354,7 @@ impl State {
             situation: self.situation.clone(),
             derived: self.derived.clone(),
             stale: self.stale,
+            aged: self.aged,
             measured: self.measured.clone(),
             standings: self.standings.clone(),
             judged_at: self.judged_at,

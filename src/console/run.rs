@@ -193,6 +193,8 @@ struct Console<'a> {
     /// No frame before this.
     next_frame: Instant,
     last_frame: Instant,
+    /// When the ages on screen were last brought up to date.
+    aged_at: Instant,
     end: Option<How>,
 }
 
@@ -224,6 +226,7 @@ impl<'a> Console<'a> {
             aside: Vec::new(),
             next_frame: now,
             last_frame: now,
+            aged_at: now,
             end: None,
         }
     }
@@ -353,9 +356,13 @@ impl<'a> Console<'a> {
             let last = self.meter.last.load(Ordering::Relaxed);
             self.update(state, Msg::Metered(Metered { bytes, frames, last }));
         }
-        if state.rests() && self.last_frame.elapsed() < AGES && self.output.has_room() {
+        let aged = self.last_frame.elapsed() >= AGES || self.aged_at.elapsed() >= AGES;
+        if state.rests() && !aged && self.output.has_room() {
             let picture = self.screen.clock(state);
             self.output.frame(&std::mem::take(&mut self.aside), picture);
+        } else if aged {
+            self.aged_at = Instant::now();
+            state.age();
         } else {
             state.dirty = true;
         }

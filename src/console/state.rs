@@ -237,6 +237,9 @@ pub struct State {
     pub derived: Judgement,
     /// What of `derived` is out of date.
     pub stale: Stale,
+    /// What of it only tells an older time than it could: it was answered once
+    /// more what was known. Becomes stale with the ages on screen.
+    pub aged: Stale,
     /// Values that people or probes learned and no API tells.
     pub measured: Vec<Measured>,
     /// The time, as the last message told it.
@@ -353,6 +356,7 @@ impl State {
             situation: Situation::new(),
             derived: Judgement::default(),
             stale: Stale::ALL,
+            aged: Stale::default(),
             measured: Vec::new(),
             now,
             incident,
@@ -510,6 +514,13 @@ impl State {
             self.find_onset();
         }
         self.judge();
+    }
+
+    /// A frame with the ages of now is due, and with the times at which things
+    /// were last seen as they were.
+    pub fn age(&mut self) {
+        self.stale.add(std::mem::take(&mut self.aged));
+        self.dirty = true;
     }
 
     /// Only the clock tells this moment from the last frame: nothing changed,

@@ -47,6 +47,15 @@ impl Stale {
     /// Everything.
     pub const ALL: Stale = Stale { network: true, timeouts: true, metrics: true, strip: true, causes: true };
 
+    /// Adds what else is out of date.
+    pub fn add(&mut self, other: Stale) {
+        self.network |= other.network;
+        self.timeouts |= other.timeouts;
+        self.metrics |= other.metrics;
+        self.strip |= other.strip;
+        self.causes |= other.causes;
+    }
+
     /// Takes in what an observation touches. `changes` are what the fold said of
     /// it; `first` is true for the first answer to its topic. Log lines touch
     /// nothing here: [`Judgement::read_logs`] tells when they say something.

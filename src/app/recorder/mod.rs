@@ -69,7 +69,8 @@ pub fn open_for(wanted: Wanted, command: &'static str) -> Result<Journal, OpenEr
     let writer = Writer::open(&wanted.path, wanted.mode, options, PATIENCE)?;
     let mut opened = json!({"target": wanted.target, "version": env!("CARGO_PKG_VERSION"), "resumed": resumed,
         "command": command, "session": session});
-    let mut at = Timestamp::now();
+    // Who comes to a drill comes at its time.
+    let mut at = crate::app::drilled::clock(&wanted.path).map_or_else(Timestamp::now, |c| c.now());
     if let Some((begins, about)) = wanted.drill {
         at = begins;
         opened["drill"] = about;

@@ -109,9 +109,10 @@ pub fn observe(state: &mut State, o: &Observation) -> bool {
         (state.stale.metrics, state.stale.strip) = (true, true);
     }
     let first = !is_log && state.answered.insert(o.topic.clone());
-    state.stale.touch(o, &changes, first);
-    state.observed += 1;
     let news = !known || first || !changes.is_empty();
+    let stale = if news { &mut state.stale } else { &mut state.aged };
+    stale.touch(o, &changes, first);
+    state.observed += 1;
     if !changes.is_empty() {
         let extra = (state.changes.len() + changes.len()).saturating_sub(CHANGES_KEPT);
         state.changes.drain(..extra.min(state.changes.len()));

@@ -29,6 +29,8 @@ struct Face {
     pace: f64,
     /// How late beats are lately, in real seconds.
     lag: f64,
+    /// The drill is played by another process.
+    beside: bool,
 }
 
 impl Face {
@@ -55,7 +57,17 @@ impl Clock {
             drill: start,
             pace: pace.max(0.01),
             lag: 0.0,
+            beside: false,
         })))
+    }
+
+    /// The clock of a drill that another process plays. It goes on whatever
+    /// becomes of this process, and never beyond the wall clock, whose time it
+    /// shows when the drill ends.
+    pub fn beside(start: Timestamp, pace: f64) -> Clock {
+        let clock = Clock::new(start, pace);
+        clock.face().beside = true;
+        clock
     }
 
     fn face(&self) -> MutexGuard<'_, Face> {
@@ -66,9 +78,13 @@ impl Clock {
     pub fn now(&self) -> Timestamp {
         let mut f = self.face();
         let real = Instant::now();
-        let passed = real.duration_since(f.real).min(GAP);
+        let passed = real.duration_since(f.real);
+        let passed = if f.beside { passed } else { passed.min(GAP) };
         let pace = f.real_pace();
         f.drill += seconds(passed.as_secs_f64() * pace);
+        if f.beside {
+            f.drill = f.drill.min(Timestamp::now());
+        }
         f.real = real;
         f.drill
     }
@@ -157,5 +173,16 @@ mod tests {
         assert!(clock.since(then) < 0.2, "it stands still while the process is held up");
         assert_eq!(clock.within(0.001, std::future::pending::<()>()).await, Err(Late));
         assert_eq!(clock.within(5.0, std::future::ready(7)).await, Ok(7));
+    }
+
+    #[test]
+    fn beside_another_process_it_goes_on_and_ends_at_the_wall_clock() {
+        let hour = SignedDuration::from_hours(1);
+        let clock = Clock::beside(Timestamp::now() - hour, 6.0);
+        let then = clock.now();
+        std::thread::sleep(Duration::from_millis(200));
+        assert!(clock.since(then) >= 1.2, "nobody looked at it meanwhile");
+        let clock = Clock::beside(Timestamp::now() + hour, 6.0);
+        assert!(clock.now() <= Timestamp::now());
     }
 }
