@@ -4,7 +4,7 @@ use super::{SLICE, acts, over, steps, tell};
 use crate::console::msg::Effect;
 use crate::console::overlay::{Candidates, FuzzyList, Overlay};
 use crate::console::state::{CALLS_KEPT, CHANGES_KEPT, Mark, PaneId, State};
-use crate::situation::{Fact, Observation, Topic};
+use crate::situation::{Datum, Fact, Observation, Topic};
 use crate::sources::{Command, Event, Want};
 use crate::text::SafeText;
 
@@ -64,32 +64,30 @@ pub fn event(state: &mut State, event: Event, effects: &mut Vec<Effect>) {
 /// Says an answer what is held already? Then only ages differ, which move on by
 /// themselves and are not worth a frame.
 fn known(state: &State, o: &Observation) -> bool {
+    fn is<T: PartialEq>(held: Option<&Datum<T>>, now: &T) -> bool {
+        held.and_then(Datum::value) == Some(now)
+    }
     let s = &state.situation;
     match (&o.topic, &o.fact) {
+        (_, Fact::Unknown(_)) => false,
         (Topic::Tail(group), Fact::LogLines(lines)) => {
             lines.is_empty() && s.tails.get(group).is_some_and(|d| d.value().is_some())
         }
+        (Topic::Tail(group), Fact::Tail(now)) => is(s.tails.get(group), now),
         (Topic::TargetHealth(group), Fact::TargetHealth(now)) => {
-            s.groups.get(group).and_then(|g| g.health.value()).is_some_and(|held| held == now)
+            is(s.groups.get(group).map(|g| &g.health), now)
         }
-        (Topic::Tail(group), Fact::Tail(now)) => {
-            s.tails.get(group).and_then(|d| d.value()).is_some_and(|held| held == now)
+        (Topic::EcsServices(group), Fact::EcsServices(now)) => {
+            is(s.groups.get(group).map(|g| &g.services), now)
         }
-        (_, Fact::Unknown(_)) | (Topic::Tags(_), _) => false,
+        (Topic::Identity, Fact::Identity(now)) => is(Some(&s.identity), now),
+        (Topic::HealthCheck(id), Fact::HealthCheck(now)) => is(s.beside.checks.get(id), now),
+        (Topic::Tags(lb), Fact::Tags(now)) => {
+            let told = s.lbs.get(lb).is_some_and(|l| l.tags.value().is_some());
+            told && now.iter().all(|(arn, tags)| s.tags.get(arn) == Some(tags))
+        }
         // What differs from what is held is among the changes.
-        (topic, _) => match Want::of(topic) {
-            Some(Want::Network) => true,
-            Some(Want::Config) => !matches!(
-                topic,
-                Topic::Distribution(_)
-                    | Topic::Api(_)
-                    | Topic::Classic(_)
-                    | Topic::Records(_)
-                    | Topic::HealthCheck(_)
-                    | Topic::WebAcl(_)
-            ),
-            _ => false,
-        },
+        (topic, _) => matches!(Want::of(topic), Some(Want::Network | Want::Config)),
     }
 }
 
@@ -110,8 +108,11 @@ pub fn observe(state: &mut State, o: &Observation) -> bool {
     }
     let first = !is_log && state.answered.insert(o.topic.clone());
     let news = !known || first || !changes.is_empty();
-    let stale = if news { &mut state.stale } else { &mut state.aged };
-    stale.touch(o, &changes, first);
+    if news {
+        state.stale.touch(o, &changes, first);
+    } else if Want::of(&o.topic).is_some() {
+        state.aged.touch(o, &changes, first);
+    }
     state.observed += 1;
     if !changes.is_empty() {
         let extra = (state.changes.len() + changes.len()).saturating_sub(CHANGES_KEPT);
