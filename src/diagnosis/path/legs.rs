@@ -91,6 +91,7 @@ pub fn legs(s: &Situation) -> Vec<Leg> {
     let mut memo = Memo::new(&net, &nodes);
     for (arn, state) in s.active_groups() {
         let first = out.len();
+        memo.next_group();
         group_legs(s, &net, lb, &nodes, arn, state, &mut memo, &mut out);
         out[first..].sort_by_key(|l| (super::eval::rank(l.verdict), l.port, l.kind));
     }

@@ -1,7 +1,7 @@
 //! Results shared between targets. What subnets decide does not depend on
 //! security groups, and most targets of a subnet are alike.
 
-use super::eval::{Carried, admit, between, carry};
+use super::eval::{Carried, admit, between, carry, plainly_open};
 use super::legs::LegKind;
 use super::network::{Groups, Network, Place, Side};
 use super::space;
@@ -49,6 +49,9 @@ pub(super) struct Memo<'a> {
     prefixes: Vec<IpNet>,
     cuts_of_subnet: HashMap<&'a str, Arc<[(u16, IpNet)]>>,
     deciders: HashMap<(Verdict, Option<StageKind>, SafeText, SafeText), u32>,
+    /// An open result of the group at hand for each question: the others that
+    /// are plainly open are told in its line.
+    open: HashMap<(bool, Protocol, Option<u16>), Told>,
     zones: usize,
 }
 
@@ -67,8 +70,14 @@ impl<'a> Memo<'a> {
             prefixes,
             cuts_of_subnet: HashMap::new(),
             deciders: HashMap::new(),
+            open: HashMap::new(),
             zones: nodes.len(),
         }
+    }
+
+    /// The targets that follow are of another group.
+    pub fn next_group(&mut self) {
+        self.open.clear();
     }
 
     /// The result for one target from each of `froms` that `wanted` names.
@@ -98,7 +107,17 @@ impl<'a> Memo<'a> {
         for (z, from) in froms.iter().enumerate().filter(|(z, _)| wanted(*z)) {
             let told = told[z].get_or_insert_with(|| {
                 let c = carried[z].get_or_insert_with(|| carry(net, from, to, ask.protocol, ask.port));
-                tell(&mut self.deciders, admit(net, from, to, ask.protocol, ask.port, c))
+                let asked = (ask.as_client, ask.protocol, ask.port);
+                if let Some(open) = self.open.get(&asked)
+                    && plainly_open(net, from, to, ask.protocol, ask.port, c)
+                {
+                    return open.clone();
+                }
+                let told = tell(&mut self.deciders, admit(net, from, to, ask.protocol, ask.port, c));
+                if told.0.verdict == Verdict::Open {
+                    self.open.insert(asked, told.clone());
+                }
+                told
             });
             found(z, told);
         }

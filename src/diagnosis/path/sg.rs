@@ -126,6 +126,28 @@ pub(super) fn evaluate(
     }
 }
 
+/// Does one rule allow all of it? As [`evaluate`], which may allow more, but
+/// without a word on why.
+pub(super) fn plainly_allows(
+    net: &Network<'_>,
+    way: Way,
+    own: &Side<'_>,
+    peer: &Side<'_>,
+    nets: &[IpNet],
+    flow: Flow,
+    refs: bool,
+) -> bool {
+    let Groups::Known(ids) = &own.groups else { return false };
+    let mut left = nets.to_vec();
+    ids.iter().filter_map(|id| net.group(id, own.vpc()).ok()).any(|group| {
+        let rules = if way == Way::Egress { &group.egress } else { &group.ingress };
+        rules
+            .iter()
+            .filter(|r| takes(r, flow))
+            .any(|r| matches!(takes_peer(net, r, peer, nets, own.vpc(), refs, &mut left), Hit::All))
+    })
+}
+
 #[allow(clippy::too_many_arguments, reason = "one sentence needs all of them")]
 fn refused(
     ids: &[SafeText],
