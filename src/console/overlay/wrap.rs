@@ -5,7 +5,8 @@ use ratatui::text::{Line, Span};
 use unicode_segmentation::UnicodeSegmentation;
 
 /// A line as rows of at most `cols` columns, broken at blanks where there are
-/// any in the second half of a row, else between graphemes.
+/// any in the second half of a row, else between graphemes. Rows after the
+/// first begin where the text of the first does.
 pub fn wrap_line(line: &Line<'_>, cols: usize) -> Vec<Line<'static>> {
     let cols = cols.max(2);
     // (grapheme, style) flattened; lines of a detail view are short.
@@ -15,8 +16,10 @@ pub fn wrap_line(line: &Line<'_>, cols: usize) -> Vec<Line<'static>> {
     }
     let mut rows = Vec::new();
     let mut start = 0;
+    let margin = cells.iter().take_while(|c| c.0 == " ").count().min(cols / 4);
     loop {
-        let (mut taken, mut end) = (0, start);
+        let margin = if start == 0 { 0 } else { margin };
+        let (mut taken, mut end) = (margin, start);
         while end < cells.len() && taken + width(cells[end].0) <= cols {
             taken += width(cells[end].0);
             end += 1;
@@ -30,6 +33,9 @@ pub fn wrap_line(line: &Line<'_>, cols: usize) -> Vec<Line<'static>> {
             end = end.max(start + 1);
         }
         let mut spans: Vec<Span<'static>> = Vec::new();
+        if margin > 0 {
+            spans.push(Span::raw(" ".repeat(margin)));
+        }
         for (g, style) in &cells[start..end] {
             match spans.last_mut() {
                 Some(last) if last.style == *style => last.content.to_mut().push_str(g),
@@ -61,11 +67,20 @@ mod tests {
         assert_eq!(rows("", 4), [""]);
     }
 
+    #[test]
+    fn a_margin_is_kept() {
+        assert_eq!(rows("  allow tcp 8080", 12), ["  allow tcp ", "  8080"]);
+        assert_eq!(rows("      a b", 4).concat().replace(' ', ""), "ab");
+    }
+
     proptest! {
         #[test]
         fn nothing_is_lost(text in "[a-z 日é]{0,80}", cols in 0usize..20) {
             let rows = rows(&text, cols);
-            prop_assert_eq!(rows.concat(), text);
+            let margin = text.chars().take_while(|c| *c == ' ').count().min(cols.max(2) / 4);
+            let mut whole = rows[0].clone();
+            whole.extend(rows[1..].iter().map(|r| r.strip_prefix(&" ".repeat(margin)).unwrap()));
+            prop_assert_eq!(whole, text);
             for r in rows {
                 prop_assert!(width(&r) <= cols.max(2));
             }

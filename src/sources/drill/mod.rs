@@ -256,15 +256,14 @@ impl Source {
         for line in [
             String::new(),
             format!(
-                "This is a drill on this machine: real servers, real requests, real 502. Its clock runs {pace:.0} times"
-            ),
-            format!(
-                "as fast as yours, and it ends by itself after {minutes} minutes. Nothing you do here touches a cloud."
+                "This is a drill on this machine: real servers, real requests, real 502. Its clock runs {pace:.0} times \
+                 as fast as yours, and it ends by itself after {minutes} minutes. Nothing you do here touches a cloud."
             ),
             String::new(),
-            "0-7  run a step of the procedure        x  do what the diagnosis names as next".into(),
-            "X    what you can do about it, hints    a  write a note: say what you think it is".into(),
-            "tab  next pane   enter  open a row      ?  all keys   q  leave, and read the debrief".into(),
+            // Short enough for 80 columns.
+            "0-7  run a step of the procedure      x  do what the diagnosis names as next".into(),
+            "X    what you can do about it, hints  a  write a note: what you think it is".into(),
+            "tab  next pane   enter  open a row    ?  all keys   q  leave, see the debrief".into(),
         ] {
             out.push(line.into());
         }
