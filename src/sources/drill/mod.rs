@@ -263,7 +263,7 @@ impl Source {
             // Short enough for 80 columns.
             "0-7  run a step of the procedure      x  do what the diagnosis names as next".into(),
             "X    what you can do about it, hints  a  write a note: what you think it is".into(),
-            "tab  next pane   enter  open a row    ?  all keys   q  leave, see the debrief".into(),
+            "tab  next pane   enter  open a row    ?  keys   q  leave, see the debrief".into(),
         ] {
             out.push(line.into());
         }
